@@ -1,0 +1,93 @@
+//! The settings of an engine, the same for the real and the simulated one.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::files::Hasher;
+
+/// How a step's work is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Decodes first, then prefill chunks up to the token budget.
+    Sarathi,
+    /// A batch runs to completion before the next one starts.
+    Static,
+}
+
+/// How a step's kernels reach the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Launch {
+    /// One launch after another.
+    #[default]
+    Eager,
+    /// The whole step as one captured graph.
+    Graph,
+}
+
+/// Settings of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineConfig {
+    /// How a step's work is chosen.
+    pub policy: Policy,
+    /// Most tokens of one step.
+    pub chunk_tokens: u32,
+    /// Most sequences of one step.
+    pub max_sequences: u32,
+    /// Tokens of one KV block.
+    pub kv_block_tokens: u32,
+    /// KV blocks; absent where the engine takes what memory allows.
+    pub kv_blocks: Option<u32>,
+    /// How kernels are launched.
+    pub launch: Launch,
+    /// Whether every request runs to its full output length.
+    pub ignore_eos: bool,
+}
+
+impl EngineConfig {
+    /// SHA-256 over the settings, in their order here.
+    pub fn hash(&self) -> String {
+        let mut hasher = Hasher::new("simgate engine v1");
+        // Debug names of the two enums are their variants, which the format fixes.
+        hasher.text(&format!("{:?} {:?}", self.policy, self.launch));
+        for number in [self.chunk_tokens, self.max_sequences, self.kv_block_tokens] {
+            hasher.number(u64::from(number));
+        }
+        hasher.number(self.kv_blocks.map_or(u64::MAX, u64::from));
+        hasher.number(u64::from(self.ignore_eos));
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_changes_the_hash() {
+        let base = EngineConfig {
+            policy: Policy::Sarathi,
+            chunk_tokens: 512,
+            max_sequences: 128,
+            kv_block_tokens: 16,
+            kv_blocks: Some(10_000),
+            launch: Launch::Graph,
+            ignore_eos: true,
+        };
+        let variants = [
+            base.clone(),
+            EngineConfig { policy: Policy::Static, ..base.clone() },
+            EngineConfig { chunk_tokens: 256, ..base.clone() },
+            EngineConfig { max_sequences: 64, ..base.clone() },
+            EngineConfig { kv_block_tokens: 32, ..base.clone() },
+            EngineConfig { kv_blocks: None, ..base.clone() },
+            EngineConfig { launch: Launch::Eager, ..base.clone() },
+            EngineConfig { ignore_eos: false, ..base },
+        ];
+        let mut hashes: Vec<String> = variants.iter().map(EngineConfig::hash).collect();
+        hashes.sort();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 8);
+    }
+}

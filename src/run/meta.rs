@@ -1,0 +1,207 @@
+//! `run_meta.json`: where a run comes from.
+
+use std::fmt;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{FileError, read_json};
+
+/// The version of `run_meta.json` that this simgate writes, and the newest that it reads.
+pub const RUN_META_SCHEMA_VERSION: u32 = 1;
+
+/// Where a run's timestamps were taken. Runs of unlike boundaries are not comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Boundary {
+    /// Inside the engine, when the host knows the token.
+    Engine,
+    /// At the server's socket.
+    Server,
+    /// At the client, network included.
+    Client,
+}
+
+impl fmt::Display for Boundary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Engine => "engine",
+            Self::Server => "server",
+            Self::Client => "client",
+        })
+    }
+}
+
+/// Provenance of one run. What a backend does not know stays absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunMeta {
+    /// Version of this file's format.
+    pub schema_version: u32,
+    /// Name of the backend that served the run.
+    pub backend: String,
+    /// Where timestamps were taken.
+    pub boundary: Boundary,
+    /// Unique name of the run, so that data which fitted a profile is never used to gate it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The accelerator, if one was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+    /// The machine around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    /// Clock rates at the run's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<Clocks>,
+    /// The engine's build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_build: Option<EngineBuild>,
+    /// The model's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+    /// SHA-256 of what the run depended on.
+    #[serde(default)]
+    pub hashes: Hashes,
+    /// KV blocks the engine resolved to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kv_blocks: Option<u32>,
+    /// Unrecorded repeats before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<u32>,
+    /// Number of this repeat within its process, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u32>,
+    /// Number of the process, from 0. Runs of one process are not independent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// Microseconds of an empty launch on this host, around the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_speed_index: Option<f64>,
+    /// Start of the run, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+}
+
+/// An accelerator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Full name, as the driver gives it.
+    pub name: String,
+    /// Its UUID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Driver version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// CUDA version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuda: Option<String>,
+}
+
+/// A host machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// CPU model.
+    pub cpu: String,
+    /// Logical cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+}
+
+/// Clock rates in MHz.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clocks {
+    /// Multiprocessors.
+    pub sm_mhz: u32,
+    /// Device memory.
+    pub memory_mhz: u32,
+}
+
+/// The build of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineBuild {
+    /// Commit it was built from.
+    pub commit: String,
+    /// Whether the tree had uncommitted changes.
+    pub dirty: bool,
+    /// Version of candle, if it is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candle: Option<String>,
+    /// Cargo features.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+/// A model's weights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// `random(SEED)`, or the folder they were loaded from.
+    pub source: String,
+    /// SHA-256 of the files, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// SHA-256 hashes, 64 hex digits each.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashes {
+    /// Of the model's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_config: Option<String>,
+    /// Of the workload ([`crate::workload::Workload::hash`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
+    /// Of the engine configuration ([`crate::engine::EngineConfig::hash`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+}
+
+impl RunMeta {
+    /// Provenance of a run by `backend`, with nothing else known.
+    pub fn new(backend: impl Into<String>, boundary: Boundary) -> Self {
+        Self {
+            schema_version: RUN_META_SCHEMA_VERSION,
+            backend: backend.into(),
+            boundary,
+            run_id: None,
+            device: None,
+            host: None,
+            clocks: None,
+            engine_build: None,
+            weights: None,
+            hashes: Hashes::default(),
+            kv_blocks: None,
+            warmup: None,
+            repeat: None,
+            process: None,
+            host_speed_index: None,
+            started_at: None,
+        }
+    }
+
+    /// Reads `run_meta.json`.
+    pub(super) fn read(path: &Path) -> Result<Self, FileError> {
+        // The version first, so that a newer file is not reported as one with unknown keys.
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u32,
+        }
+        let Version { schema_version } = read_json(path)?;
+        if schema_version > RUN_META_SCHEMA_VERSION {
+            return Err(FileError::SchemaVersion {
+                path: path.to_owned(),
+                found: schema_version,
+                supported: RUN_META_SCHEMA_VERSION,
+            });
+        }
+        read_json(path)
+    }
+}

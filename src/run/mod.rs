@@ -1,0 +1,122 @@
+//! What a backend returns: request, token, step and plan records plus provenance, and their files.
+//!
+//! All times are integer nanoseconds (`*_ns`) since the run's start on a monotonic clock.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::files::FileError;
+
+mod directory;
+mod meta;
+mod requests;
+mod steps;
+mod tokens;
+
+pub use directory::{MARKER, hash, read, read_repeats, write};
+pub use meta::{
+    Boundary, Clocks, Device, EngineBuild, Hashes, Host, RUN_META_SCHEMA_VERSION, RunMeta, Weights,
+};
+pub use steps::{PlanRecord, StepRecord};
+pub use tokens::{Incomplete, TokenTimes};
+
+/// A run: one workload served once by one backend.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Run {
+    /// One record a request, ascending by `request_id`, each id once.
+    pub requests: Vec<RequestRecord>,
+    /// Token times in the order of `requests`; `None` when the backend does not know them.
+    pub tokens: Option<TokenTimes>,
+    /// Engine steps in order; empty when the backend has none to tell.
+    pub steps: Vec<StepRecord>,
+    /// What each step did for each request; empty when unknown.
+    pub plans: Vec<PlanRecord>,
+    /// Where the run comes from; `None` for a directory without `run_meta.json`.
+    pub meta: Option<RunMeta>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Status {
+    /// Served to its end.
+    #[default]
+    Ok,
+    /// Turned away before any work was done.
+    Refused,
+    /// Broke off.
+    Failed,
+    /// Took longer than allowed.
+    Timeout,
+}
+
+impl Status {
+    /// All statuses, as they are written in files.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Ok, "ok"),
+        (Self::Refused, "refused"),
+        (Self::Failed, "failed"),
+        (Self::Timeout, "timeout"),
+    ];
+
+    /// The word used in files.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(status, _)| *status == self).map_or("ok", |(_, word)| word)
+    }
+}
+
+/// One request's life.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestRecord {
+    /// Its number in the workload.
+    pub request_id: u64,
+    /// Scheduled arrival, so that queueing counts.
+    pub arrival_ns: u64,
+    /// When its first token was known; absent when it got none.
+    pub first_token_ns: Option<u64>,
+    /// When it was complete; absent when it never was.
+    pub completion_ns: Option<u64>,
+    /// Prompt tokens.
+    pub prefill_tokens: u32,
+    /// Output tokens asked for.
+    pub decode_tokens: u32,
+    /// Output tokens that came.
+    pub decode_tokens_actual: u32,
+    /// How it ended.
+    pub status: Status,
+    /// What served it, where the file says so.
+    pub backend: Option<String>,
+}
+
+/// What can be wrong with a run on disk.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A file that cannot be read, parsed or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A directory without `request_metrics.csv`.
+    #[error(
+        "{}: no request_metrics.csv here: expected a run directory, or a folder whose sub-folders are runs (repeats)",
+        path.display()
+    )]
+    NoRun {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A folder of repeats with a sub-folder that is not a run.
+    #[error(
+        "{}: no request_metrics.csv here, though its sibling folders are runs: finish or remove it",
+        path.display()
+    )]
+    NotARepeat {
+        /// The sub-folder.
+        path: PathBuf,
+    },
+    /// A path that does not exist.
+    #[error("{}: no such directory", path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,35 @@
+//! Numbers without domain words: percentiles and means. Every room may use them.
+
+mod percentile;
+
+pub use percentile::{percentile_sorted, percentiles};
+
+/// Geometric mean of positive values; NaN for none.
+///
+/// Scaled by the first value, so that the mean of equal values is that value to the last bit.
+pub fn geometric_mean(values: &[f64]) -> f64 {
+    let Some(&first) = values.first() else { return f64::NAN };
+    let sum: f64 = values.iter().map(|v| (v / first).ln()).sum();
+    first * (sum / values.len() as f64).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_mean_of_one_value_is_that_value() {
+        assert_eq!(geometric_mean(&[17_283_962.5]), 17_283_962.5);
+    }
+
+    proptest! {
+        #[test]
+        fn geometric_means_lie_between_the_extremes(values in prop::collection::vec(1.0_f64..1e12, 1..20)) {
+            let mean = geometric_mean(&values);
+            let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = values.iter().copied().fold(0.0, f64::max);
+            prop_assert!(mean >= low * (1.0 - 1e-12) && mean <= high * (1.0 + 1e-12));
+        }
+    }
+}
