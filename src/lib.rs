@@ -3,9 +3,20 @@
 #![deny(unsafe_code)]
 
 pub mod backend;
+pub mod case;
 pub mod compare;
 pub mod engine;
 pub mod files;
+pub mod gate;
+pub mod report;
 pub mod run;
 pub mod stats;
 pub mod workload;
+
+pub use backend::{Backend, BackendError, Kind};
+pub use gate::Gate;
+pub use run::Run;
+pub use workload::Workload;
+
+/// The commit that simgate was built from, where the build knew it.
+pub const COMMIT: Option<&str> = option_env!("SIMGATE_COMMIT");

@@ -1,7 +1,7 @@
 //! Joins the runs of both sides request by request: the same requests everywhere, or an error; the
 //! same statuses and token counts, or a finding.
 
-use super::compare::Side;
+use super::comparison::Side;
 use super::error::CompareError;
 use crate::run::{Run, Status};
 

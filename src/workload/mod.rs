@@ -8,8 +8,10 @@ use thiserror::Error;
 use crate::files::{FileError, Hasher};
 
 mod directory;
+mod recipe;
 
 pub use directory::{MARKER, read, write};
+pub use recipe::{Arrivals, Lengths, Prompts, Recipe};
 
 /// Requests, fully determined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

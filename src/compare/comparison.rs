@@ -100,8 +100,6 @@ impl FigureResult {
 /// What a whole comparison comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaseVerdict {
-    /// Nothing judges it: there is no tolerance.
-    Unjudged,
     /// No tolerance, and statuses and token counts agree.
     StructureOnly,
     /// The worst verdict of its figures and its structure.
@@ -112,7 +110,6 @@ impl CaseVerdict {
     /// The words in files.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Unjudged => "not judged",
             Self::StructureOnly => "structure only",
             Self::Judged(verdict) => verdict.as_str(),
         }
@@ -330,6 +327,9 @@ fn figure_result(
 
 /// A tolerance that judges nothing would be a check that cannot fail.
 fn check_gated(comparison: &Comparison, rules: &Rules) -> Result<(), CompareError> {
+    if rules.tolerances.is_none() || !comparison.structure.agrees() {
+        return Ok(());
+    }
     if let Tolerances::Figures(named) = &rules.tolerances {
         for figure in named.keys() {
             if comparison.figure(*figure).is_none() {
@@ -343,7 +343,7 @@ fn check_gated(comparison: &Comparison, rules: &Rules) -> Result<(), CompareErro
         }
     }
     let judged = comparison.figures.iter().any(|f| f.verdict.is_some());
-    if !rules.tolerances.is_none() && !judged && comparison.structure.agrees() {
+    if !judged {
         let samples = comparison.figures.iter().map(|f| f.n).max().unwrap_or(0);
         return Err(CompareError::NothingGated { samples, repeats: comparison.real.repeats });
     }

@@ -1,0 +1,23 @@
+//! Bakes the commit into the build: GPU machines and archives have no git.
+
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=.git/HEAD");
+    println!("cargo::rerun-if-changed=.git/refs");
+    // The snapshot library otherwise asks cargo for the workspace at run time; every path that it
+    // gets from us is absolute, so any root will do.
+    println!("cargo::rustc-env=INSTA_WORKSPACE_ROOT=.");
+    let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
+    println!("cargo::rustc-env=SIMGATE_COMMIT={commit}");
+}
+
+/// The output of a git command in this package's own repository.
+fn git(args: &[&str]) -> Option<String> {
+    // A package unpacked inside somebody's checkout must not take on their commit.
+    if !std::path::Path::new(".git").exists() {
+        return None;
+    }
+    let output = Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}

@@ -1,0 +1,169 @@
+//! A case: one YAML file, one test. The file's form, its checks, and the plain values they yield.
+//!
+//! Reading happens in two steps. [`schema`] fixes the form: unknown keys and wrong shapes stop
+//! there, each with its place. [`validate`](self) then reads every value with its unit and every
+//! combination, and reports all faults of the file at once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::compare::{Figure, Tolerances};
+use crate::engine::EngineConfig;
+use crate::run::Boundary;
+use crate::workload::Recipe;
+
+mod diagnostics;
+mod scalar;
+pub mod schema;
+mod units;
+mod validate;
+
+pub use diagnostics::{Diagnostics, Problem};
+pub use units::parse_tolerance;
+
+/// A case, checked.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The file.
+    pub path: PathBuf,
+    /// Model, by its folder under `models/`.
+    pub model: Option<String>,
+    /// Hardware that the case is about: `h100`.
+    pub hardware: Option<String>,
+    /// What is served.
+    pub workload: WorkloadSource,
+    /// The engine that both sides share.
+    pub engine: Option<EngineConfig>,
+    /// The side that is believed.
+    pub real: Side,
+    /// The side that is judged.
+    pub sim: Side,
+    /// What is gated, and how tightly.
+    pub tolerances: Tolerances,
+    /// Figures that must be outside: a negative control.
+    pub expect_outside: Vec<Figure>,
+    /// Amplification stated for figures whose tolerance it widens.
+    pub kappa: Vec<(Figure, f64)>,
+    /// Whether a live run on any machine counts.
+    pub any_machine: bool,
+    /// Whether the case has no recording: it only runs live.
+    pub live_only: bool,
+    /// Why unlike boundaries may be compared.
+    pub allow_boundary_mismatch: Option<String>,
+}
+
+/// Where a case's workload comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WorkloadSource {
+    /// A workload directory; relative to the case file or the project.
+    Dir(PathBuf),
+    /// A recipe.
+    Recipe(Recipe),
+}
+
+/// One side of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Side {
+    /// simgate's engine on candle; replayed from its recording unless live.
+    Candle {
+        /// Processes to record.
+        processes: u32,
+        /// Repeats in each.
+        repeats: u32,
+        /// Unrecorded repeats before them.
+        warmup: u32,
+    },
+    /// candle-transformers' model, one request at a time; replayed from its recording unless live.
+    Transformers,
+    /// simgate's own simulator.
+    Native {
+        /// `hardware/model` of a profile, or `here`.
+        profile: String,
+        /// Seeds to run.
+        seeds: u32,
+    },
+    /// Run directories.
+    Recorded {
+        /// Each one run, or a folder of repeats; relative to the case file or the project.
+        runs: Vec<PathBuf>,
+        /// Where they were timed, for runs without `run_meta.json`.
+        boundary: Option<Boundary>,
+    },
+    /// A backend that the test program registers.
+    Registered {
+        /// Its name.
+        name: String,
+        /// Seeds of a seeded one, repeats of a measured one; by default 16 and 5.
+        repeats: Option<u32>,
+        /// Where it is timed, when its runs do not say.
+        boundary: Option<Boundary>,
+    },
+    /// Results of another tool.
+    Import {
+        /// Their format.
+        format: Option<String>,
+        /// One file a repeat.
+        files: Vec<PathBuf>,
+        /// Where they were timed.
+        boundary: Option<Boundary>,
+    },
+    /// An external program.
+    Command(Vec<String>),
+    /// An OpenAI-compatible server.
+    Endpoint(String),
+}
+
+impl Side {
+    /// The word in case files.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Candle { .. } => "candle",
+            Self::Transformers => "transformers",
+            Self::Native { .. } => "native",
+            Self::Recorded { .. } => "recorded",
+            Self::Registered { .. } => "registered",
+            Self::Import { .. } => "import",
+            Self::Command(_) => "command",
+            Self::Endpoint(_) => "endpoint",
+        }
+    }
+}
+
+/// Why a case file yields no case.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// It cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// It has faults.
+    #[error("{0}")]
+    Invalid(Box<Diagnostics>),
+}
+
+impl Case {
+    /// Reads and checks a case file.
+    ///
+    /// # Errors
+    /// An unreadable file, or [`Diagnostics`] with every fault that could be found.
+    pub fn read(path: &Path) -> Result<Self, CaseError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| CaseError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks the text of a case file; `path` is used in messages.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with every fault that could be found.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, CaseError> {
+        validate::case(path, text).map_err(|d| CaseError::Invalid(Box::new(d)))
+    }
+}

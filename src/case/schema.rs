@@ -1,0 +1,312 @@
+//! The form of a case file. Its JSON Schema, for editors, is generated from these types.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::scalar::{At, Scalar};
+use super::units::{Count, Duration, Number, Percent, Rate, Seed};
+use crate::engine::{Launch, Policy};
+use crate::run::Boundary;
+
+/// A simgate case: one workload served by a real and a simulated side, and how far they may drift
+/// apart.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "simgate case")]
+pub struct CaseFile {
+    /// Model, by its folder under `models/`. Required where a side is candle or native.
+    pub(super) model: Option<At<String>>,
+    /// Hardware the case is about, such as `h100` or `cpu`. Required where a side is candle or
+    /// native.
+    pub(super) hardware: Option<At<String>>,
+    /// What is served.
+    pub(super) workload: At<WorkloadFile>,
+    /// The engine both sides share. Required where a side is candle or native.
+    pub(super) engine: Option<At<EngineFile>>,
+    /// The side that is believed.
+    pub(super) real: At<SideFile>,
+    /// The side that is judged.
+    pub(super) sim: At<SideFile>,
+    /// How far the sides may lie apart. Without it the case is judged on structure only.
+    pub(super) tolerance: Option<At<ToleranceFile>>,
+    /// Marks a negative control.
+    pub(super) expect: Option<ExpectFile>,
+    /// Amplification of step-time errors, for figures whose tolerance it widens: `ttft.p90: 4.1`.
+    pub(super) kappa: Option<BTreeMap<String, Scalar<Number>>>,
+    /// `any` lets a live run on another machine than the profile's count.
+    pub(super) machine: Option<MachineFile>,
+    /// `none` marks a case without a recording, which only runs live.
+    pub(super) baseline: Option<At<BaselineFile>>,
+    /// Why sides that were timed at unlike boundaries may be compared here.
+    pub(super) allow_boundary_mismatch: Option<At<String>>,
+}
+
+/// A workload directory, or a recipe.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadFile {
+    /// A workload directory; excludes every other key.
+    pub(super) dir: Option<At<String>>,
+    /// What users send.
+    pub(super) prompts: Option<PromptsFile>,
+    /// How many tokens they ask for.
+    pub(super) output_tokens: Option<LengthsFile>,
+    /// When they come.
+    pub(super) arrivals: Option<ArrivalsFile>,
+    /// How many there are.
+    pub(super) requests: Option<Scalar<Count>>,
+    /// Seed of everything drawn; 0 when absent.
+    pub(super) seed: Option<Scalar<Seed>>,
+}
+
+/// Prompts from a file, or of drawn lengths.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum PromptsFile {
+    /// A JSONL file with `prompt_id` and `text` or `token_ids` on each line.
+    File(At<String>),
+    /// Random token ids.
+    Synthetic {
+        /// How many.
+        tokens: LengthsFile,
+    },
+}
+
+/// Lengths in tokens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum LengthsFile {
+    /// All alike.
+    Fixed(Scalar<Count>),
+    /// Every length from `min` to `max` equally likely.
+    Uniform {
+        /// Smallest.
+        min: Scalar<Count>,
+        /// Largest.
+        max: Scalar<Count>,
+    },
+    /// Length `min + k - 1` with probability proportional to `1 / k^exponent`.
+    Zipf {
+        /// Smallest.
+        min: Scalar<Count>,
+        /// Largest.
+        max: Scalar<Count>,
+        /// Above 0.
+        exponent: Scalar<Number>,
+    },
+    /// Lognormal, kept within `min` and `max` by drawing anew.
+    Lognormal {
+        /// Its median.
+        median: Scalar<Number>,
+        /// Standard deviation of the logarithm.
+        sigma: Scalar<Number>,
+        /// Smallest.
+        min: Scalar<Count>,
+        /// Largest.
+        max: Scalar<Count>,
+    },
+    /// A column of a trace directory's `trace_lengths.csv`, in its order.
+    Trace(At<String>),
+}
+
+/// When requests arrive.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ArrivalsFile {
+    /// One after another at equal distances.
+    Fixed {
+        /// The distance.
+        every: Scalar<Duration>,
+    },
+    /// All at 0.
+    AllAtOnce,
+    /// A Poisson process.
+    Poisson {
+        /// Its mean rate.
+        rate: Scalar<Rate>,
+    },
+    /// Gamma-distributed distances: bursts, when the coefficient of variation is above 1.
+    Gamma {
+        /// Its mean rate.
+        rate: Scalar<Rate>,
+        /// Coefficient of variation of the distances.
+        cv: Scalar<Number>,
+    },
+    /// The arrivals of a trace directory's `trace_intervals.csv`.
+    Trace(At<String>),
+}
+
+/// Settings of the engine.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EngineFile {
+    /// How a step's work is chosen.
+    pub(super) policy: Policy,
+    /// Most tokens of one step.
+    pub(super) chunk_tokens: Scalar<Count>,
+    /// Most sequences of one step.
+    pub(super) max_sequences: Scalar<Count>,
+    /// Tokens of one KV block.
+    pub(super) kv_block_tokens: Scalar<Count>,
+    /// KV blocks. Required in gated cases, so that both sides preempt alike.
+    pub(super) kv_blocks: Option<Scalar<Count>>,
+    /// How kernels are launched; `eager` when absent.
+    #[serde(default)]
+    pub(super) launch: Launch,
+    /// Whether every request runs to its full output length; `false` when absent.
+    #[serde(default)]
+    pub(super) ignore_eos: bool,
+}
+
+/// Who serves the workload.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SideFile {
+    /// simgate's own engine on candle; tests replay its recording unless they run live.
+    Candle(Option<CandleFile>),
+    /// candle-transformers' model, one request at a time.
+    Transformers,
+    /// simgate's own simulator.
+    Native {
+        /// `hardware/model` of a profile under `baselines/`, or `here` to collect one first.
+        profile: At<String>,
+        /// Seeds to run; 16 when absent.
+        seeds: Option<Scalar<Count>>,
+    },
+    /// Run directories.
+    Recorded {
+        /// Each one run, or a folder of repeats.
+        runs: Vec<At<String>>,
+        /// Where they were timed, for runs without `run_meta.json`.
+        boundary: Option<Boundary>,
+    },
+    /// A backend that the test program registers.
+    Registered {
+        /// Its name.
+        name: At<String>,
+        /// Repeats of a measured backend, seeds of a seeded one; 5 and 16 when absent.
+        repeats: Option<Scalar<Count>>,
+        /// Where it is timed, when its runs do not say.
+        boundary: Option<Boundary>,
+    },
+    /// Results of another tool.
+    Import {
+        /// Their format; found out when absent.
+        format: Option<String>,
+        /// One file a repeat.
+        files: Vec<At<String>>,
+        /// Where they were timed.
+        boundary: Option<Boundary>,
+    },
+    /// A program and its arguments.
+    Command(Vec<String>),
+    /// An OpenAI-compatible server.
+    Endpoint {
+        /// Its address.
+        url: At<String>,
+    },
+}
+
+/// A side with settings is a mapping, one without may be a bare word.
+impl<'de> Deserialize<'de> for SideFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Side;
+
+        impl<'de> Visitor<'de> for Side {
+            type Value = SideFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a side such as `candle` or `{ recorded: { runs: [DIR] } }`")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<SideFile, E> {
+                match word {
+                    "candle" => Ok(SideFile::Candle(None)),
+                    "transformers" => Ok(SideFile::Transformers),
+                    _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SideFile, A::Error> {
+                // The derived form, under the name that `remote` gives it.
+                SideFile::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_any(Side)
+    }
+}
+
+/// How a candle side is recorded.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CandleFile {
+    /// Processes to record; 5 when absent.
+    pub(super) processes: Option<Scalar<Count>>,
+    /// Repeats in each process; 1 when absent.
+    pub(super) repeats: Option<Scalar<Count>>,
+    /// Unrecorded repeats before them; 1 when absent.
+    pub(super) warmup: Option<Scalar<Count>>,
+}
+
+/// Tolerances by metric.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToleranceFile {
+    /// Time to first token.
+    pub(super) ttft: Option<PercentilesFile>,
+    /// Gaps between tokens.
+    pub(super) tbt: Option<PercentilesFile>,
+    /// Time per output token.
+    pub(super) tpot: Option<PercentilesFile>,
+    /// Arrival to completion.
+    pub(super) e2e: Option<PercentilesFile>,
+}
+
+/// Tolerances by percentile.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PercentilesFile {
+    /// On the median.
+    pub(super) p50: Option<Scalar<Percent>>,
+    /// On the 90th percentile.
+    pub(super) p90: Option<Scalar<Percent>>,
+    /// On the 99th percentile.
+    pub(super) p99: Option<Scalar<Percent>>,
+}
+
+/// What a negative control must show.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectFile {
+    /// Figures that must be outside their tolerance: `[ttft.p50, tpot.p50]`.
+    pub(super) outside: At<Vec<At<String>>>,
+}
+
+/// Which machine a live run may use.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineFile {
+    /// Any; the result is marked cross-machine.
+    Any,
+}
+
+/// Which recording a case has.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineFile {
+    /// None.
+    None,
+}
+
+/// The JSON Schema of a case file, as committed beside the cases.
+pub fn json_schema() -> String {
+    let schema = schemars::schema_for!(CaseFile);
+    // Serialising a JSON value cannot fail; an empty text would fail its freshness test.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,310 @@
+//! From the form of a case file to checked values: units, ranges, and combinations that cannot be.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_saphyr::Location;
+
+use super::diagnostics::Diagnostics;
+use super::scalar::{At, Scalar, Unit};
+use super::schema::{CandleFile, CaseFile, EngineFile, PercentilesFile, SideFile, ToleranceFile};
+use super::{Case, Side, WorkloadSource};
+use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances};
+use crate::engine::EngineConfig;
+
+mod workload;
+
+/// Values and anchors that no case comes near, so that an alias bomb ends early.
+const MAX_NODES: usize = 10_000;
+
+/// Parses and checks the text of a case file.
+pub(super) fn case(path: &Path, text: &str) -> Result<Case, Diagnostics> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: MAX_NODES },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_NODES },
+    };
+    let mut check = Check(Diagnostics::new(path, text));
+    if text.trim().is_empty() {
+        check.problem(
+            Location::UNKNOWN,
+            "the file is empty",
+            "`simgate new` writes a starter case",
+        );
+        return Err(check.0);
+    }
+    match serde_saphyr::from_str_with_options::<CaseFile>(text, options) {
+        Ok(file) => {
+            let case = check.case(path, &file);
+            if check.0.is_empty() { Ok(case) } else { Err(check.0) }
+        }
+        Err(error) => {
+            check.0.add_yaml(&error);
+            Err(check.0)
+        }
+    }
+}
+
+/// Collects faults while values are read. A faulty value becomes a harmless one, since a case with
+/// any fault is never returned.
+struct Check(Diagnostics);
+
+impl Check {
+    fn problem(&mut self, at: Location, message: impl Into<String>, help: impl Into<String>) {
+        self.0.add(at, message, help);
+    }
+
+    fn value<U: Unit>(&mut self, scalar: &Scalar<U>) -> Option<U::Value> {
+        let quoted = || {
+            let start = scalar.at.span().byte_offset().unwrap_or(u64::MAX) as usize;
+            self.0.text().get(start..).is_some_and(|rest| rest.starts_with(['"', '\'']))
+        };
+        let value = if U::BARE && quoted() { None } else { U::parse(scalar.text.trim()) };
+        if value.is_none() {
+            let message = format!("`{}` cannot be read here", scalar.text);
+            self.problem(scalar.at, message, format!("write {}", U::EXAMPLES));
+        }
+        value
+    }
+
+    /// A count of at least `min`.
+    fn count(&mut self, name: &str, scalar: &Scalar<super::units::Count>, min: u32) -> u32 {
+        let Some(value) = self.value(scalar) else { return min };
+        if value < min {
+            self.problem(
+                scalar.at,
+                format!("`{name}` is {value}"),
+                format!("it is at least {min}"),
+            );
+        }
+        value
+    }
+
+    /// A number above 0.
+    fn positive<U: Unit<Value = f64>>(&mut self, name: &str, scalar: &Scalar<U>) -> f64 {
+        let Some(value) = self.value(scalar) else { return 1.0 };
+        if value <= 0.0 {
+            self.problem(scalar.at, format!("`{name}` is {}", scalar.text), "it lies above 0");
+        }
+        value
+    }
+
+    fn text(&mut self, name: &str, text: &At<String>) -> String {
+        if text.value.trim().is_empty() {
+            self.problem(text.at, format!("`{name}` is empty"), "name it, or leave the key out");
+        }
+        text.value.clone()
+    }
+
+    fn case(&mut self, path: &Path, file: &CaseFile) -> Case {
+        let tolerances = file.tolerance.as_ref().map_or(Tolerances::None, |t| self.tolerances(t));
+        let case = Case {
+            path: path.to_owned(),
+            model: file.model.as_ref().map(|m| self.text("model", m)),
+            hardware: file.hardware.as_ref().map(|h| self.text("hardware", h)),
+            workload: self.workload(&file.workload),
+            engine: file.engine.as_ref().map(|e| self.engine(&e.value)),
+            real: self.side(&file.real),
+            sim: self.side(&file.sim),
+            expect_outside: self.expect(file, &tolerances),
+            kappa: self.kappa(file, &tolerances),
+            tolerances,
+            any_machine: file.machine.is_some(),
+            live_only: file.baseline.is_some(),
+            allow_boundary_mismatch: file
+                .allow_boundary_mismatch
+                .as_ref()
+                .map(|reason| self.text("allow_boundary_mismatch", reason)),
+        };
+        self.combinations(file, &case);
+        case
+    }
+
+    fn engine(&mut self, file: &EngineFile) -> EngineConfig {
+        EngineConfig {
+            policy: file.policy,
+            chunk_tokens: self.count("chunk_tokens", &file.chunk_tokens, 1),
+            max_sequences: self.count("max_sequences", &file.max_sequences, 1),
+            kv_block_tokens: self.count("kv_block_tokens", &file.kv_block_tokens, 1),
+            kv_blocks: file.kv_blocks.as_ref().map(|n| self.count("kv_blocks", n, 1)),
+            launch: file.launch,
+            ignore_eos: file.ignore_eos,
+        }
+    }
+
+    fn side(&mut self, side: &At<SideFile>) -> Side {
+        let or = |this: &mut Self, name, count: &Option<Scalar<_>>, min, default| {
+            count.as_ref().map_or(default, |count| this.count(name, count, min))
+        };
+        match &side.value {
+            SideFile::Candle(recipe) => {
+                let none = CandleFile::default();
+                let CandleFile { processes, repeats, warmup } = recipe.as_ref().unwrap_or(&none);
+                Side::Candle {
+                    processes: or(self, "processes", processes, 1, 5),
+                    repeats: or(self, "repeats", repeats, 1, 1),
+                    warmup: or(self, "warmup", warmup, 0, 1),
+                }
+            }
+            SideFile::Transformers => Side::Transformers,
+            SideFile::Native { profile, seeds } => Side::Native {
+                profile: self.profile(profile),
+                // With fewer, the spread between seeds cannot be told.
+                seeds: or(self, "seeds", seeds, 3, 16),
+            },
+            SideFile::Recorded { runs, boundary } => {
+                if runs.is_empty() {
+                    self.problem(
+                        side.at,
+                        "`runs` names no directory",
+                        "name at least one run directory",
+                    );
+                }
+                Side::Recorded { runs: self.paths("runs", runs), boundary: *boundary }
+            }
+            SideFile::Registered { name, repeats, boundary } => Side::Registered {
+                name: self.text("name", name),
+                repeats: repeats.as_ref().map(|count| self.count("repeats", count, 1)),
+                boundary: *boundary,
+            },
+            SideFile::Import { format, files, boundary } => Side::Import {
+                format: format.clone(),
+                files: self.paths("files", files),
+                boundary: *boundary,
+            },
+            SideFile::Command(words) => {
+                if words.is_empty() {
+                    self.problem(side.at, "`command` is empty", "name a program and its arguments");
+                }
+                Side::Command(words.clone())
+            }
+            SideFile::Endpoint { url } => Side::Endpoint(self.text("url", url)),
+        }
+    }
+
+    fn paths(&mut self, name: &str, paths: &[At<String>]) -> Vec<PathBuf> {
+        paths.iter().map(|path| self.text(name, path).into()).collect()
+    }
+
+    fn profile(&mut self, profile: &At<String>) -> String {
+        let two_parts = profile.value.split_once('/').is_some_and(|(hardware, model)| {
+            !hardware.is_empty() && !model.is_empty() && !profile.value.contains("..")
+        });
+        if profile.value != "here" && !two_parts {
+            let message = format!("`{}` names no profile", profile.value);
+            self.problem(
+                profile.at,
+                message,
+                "write HARDWARE/MODEL as under baselines/, or `here`",
+            );
+        }
+        profile.value.clone()
+    }
+
+    fn tolerances(&mut self, tolerance: &At<ToleranceFile>) -> Tolerances {
+        let ToleranceFile { ttft, tbt, tpot, e2e } = &tolerance.value;
+        let mut figures = BTreeMap::new();
+        for (metric, percentiles) in Metric::ALL.into_iter().zip([ttft, tbt, tpot, e2e]) {
+            let Some(PercentilesFile { p50, p90, p99 }) = percentiles else { continue };
+            for (percentile, scalar) in Percentile::ALL.into_iter().zip([p50, p90, p99]) {
+                let Some(scalar) = scalar else { continue };
+                let Some(fraction) = self.value(scalar) else { continue };
+                match Tolerance::from_fraction(fraction) {
+                    Some(tolerance) => {
+                        figures.insert(Figure { metric, percentile }, tolerance);
+                    }
+                    None => self.problem(
+                        scalar.at,
+                        format!("`{}` is no tolerance", scalar.text),
+                        "it lies above 0% and below 100%",
+                    ),
+                }
+            }
+        }
+        if figures.is_empty() && self.0.is_empty() {
+            let help = "name a percentile such as `ttft: { p50: 5% }`, or leave the key out for a structure-only case";
+            self.problem(tolerance.at, "a tolerance that gates no figure", help);
+        }
+        Tolerances::Figures(figures)
+    }
+
+    fn expect(&mut self, file: &CaseFile, tolerances: &Tolerances) -> Vec<Figure> {
+        let Some(expect) = &file.expect else { return Vec::new() };
+        let outside = &expect.outside;
+        if outside.value.is_empty() {
+            let help = "name the figures that must be outside, or leave `expect` out";
+            self.problem(outside.at, "`outside` names no figure", help);
+        }
+        let named =
+            outside.value.iter().filter_map(|name| self.gated(&name.value, name.at, tolerances));
+        named.collect()
+    }
+
+    fn kappa(&mut self, file: &CaseFile, tolerances: &Tolerances) -> Vec<(Figure, f64)> {
+        let Some(kappa) = &file.kappa else { return Vec::new() };
+        let mut values = Vec::new();
+        for (name, scalar) in kappa {
+            let value = self.value(scalar);
+            if let (Some(figure), Some(value)) = (self.gated(name, scalar.at, tolerances), value) {
+                values.push((figure, value));
+            }
+        }
+        values
+    }
+
+    /// A figure that has a tolerance.
+    fn gated(&mut self, name: &str, at: Location, tolerances: &Tolerances) -> Option<Figure> {
+        match name.parse::<Figure>() {
+            Ok(figure) if tolerances.of(figure).is_some() => return Some(figure),
+            Ok(figure) => {
+                let help = format!("give {figure} a tolerance, or leave it out here");
+                self.problem(at, format!("{figure} has no tolerance"), help);
+            }
+            Err(error) => self.problem(at, error.to_string(), ""),
+        }
+        None
+    }
+
+    fn combinations(&mut self, file: &CaseFile, case: &Case) {
+        for (side, at) in [(&case.real, file.real.at), (&case.sim, file.sim.at)] {
+            if !matches!(side, Side::Candle { .. } | Side::Native { .. } | Side::Transformers) {
+                continue;
+            }
+            let absent = [
+                ("model", case.model.is_none()),
+                ("hardware", case.hardware.is_none()),
+                ("engine", case.engine.is_none() && *side != Side::Transformers),
+            ];
+            for (key, _) in absent.into_iter().filter(|(_, absent)| *absent) {
+                let message = format!("a `{}` side needs `{key}`", side.word());
+                self.problem(at, message, format!("add `{key}:` to the case"));
+            }
+            let gated = !case.tolerances.is_none();
+            if let (Some(engine), Some(block)) = (&case.engine, &file.engine)
+                && gated
+                && engine.kv_blocks.is_none()
+                && self.0.problems().iter().all(|p| !p.message.contains("kv_blocks"))
+            {
+                let help = "add `kv_blocks:`, so that both sides preempt alike";
+                self.problem(block.at, "a gated case needs `kv_blocks`", help);
+            }
+        }
+        let live = |side: &Side| !matches!(side, Side::Recorded { .. } | Side::Import { .. });
+        if let Some(baseline) = &file.baseline
+            && !live(&case.real)
+        {
+            let help = "leave `baseline: none` out, or let the real side run live";
+            self.problem(
+                baseline.at,
+                "`baseline: none` on a case whose real side is recorded",
+                help,
+            );
+        }
+        if let SideFile::Native { profile, .. } = &file.sim.value
+            && profile.value == "here"
+            && !case.live_only
+        {
+            let help = "add `baseline: none`, or name a profile under baselines/";
+            self.problem(profile.at, "`profile: here` on a case that is not live-only", help);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The workload block: a directory, or a recipe with all of its parts.
+
+use super::super::schema::{ArrivalsFile, LengthsFile, PromptsFile, WorkloadFile};
+use super::super::units::Count;
+use super::{At, Check, Location, Scalar, WorkloadSource};
+use crate::workload::{Arrivals, Lengths, Prompts, Recipe};
+
+impl Check {
+    pub(super) fn workload(&mut self, workload: &At<WorkloadFile>) -> WorkloadSource {
+        let WorkloadFile { dir, prompts, output_tokens, arrivals, requests, seed } =
+            &workload.value;
+        let recipe = [
+            ("prompts", prompts.is_some()),
+            ("output_tokens", output_tokens.is_some()),
+            ("arrivals", arrivals.is_some()),
+            ("requests", requests.is_some()),
+        ];
+        if let Some(dir) = dir {
+            let seeded = ("seed", seed.is_some());
+            for (key, _) in recipe.into_iter().chain([seeded]).filter(|(_, present)| *present) {
+                let message = format!("`workload.{key}` beside `workload.dir`");
+                self.problem(
+                    dir.at,
+                    message,
+                    "a directory holds the whole workload: keep one of them",
+                );
+            }
+            return WorkloadSource::Dir(self.text("dir", dir).into());
+        }
+        for (key, _) in recipe.into_iter().filter(|(_, present)| !present) {
+            let help = format!("add `{key}:`, or the whole workload as `{{ dir: PATH }}`");
+            self.problem(workload.at, format!("`workload.{key}` is missing"), help);
+        }
+        WorkloadSource::Recipe(Recipe {
+            prompts: prompts
+                .as_ref()
+                .map_or(Prompts::Synthetic(Lengths::Fixed(1)), |p| self.prompts(p)),
+            output_tokens: output_tokens.as_ref().map_or(Lengths::Fixed(1), |l| self.lengths(l)),
+            arrivals: arrivals.as_ref().map_or(Arrivals::AllAtOnce, |a| self.arrivals(a)),
+            requests: requests.as_ref().map_or(1, |n| self.count("requests", n, 1)),
+            seed: seed.as_ref().and_then(|s| self.value(s)).unwrap_or(0),
+        })
+    }
+
+    fn prompts(&mut self, prompts: &PromptsFile) -> Prompts {
+        match prompts {
+            PromptsFile::File(path) => Prompts::File(self.text("file", path).into()),
+            PromptsFile::Synthetic { tokens } => Prompts::Synthetic(self.lengths(tokens)),
+        }
+    }
+
+    fn lengths(&mut self, lengths: &LengthsFile) -> Lengths {
+        match lengths {
+            LengthsFile::Fixed(tokens) => Lengths::Fixed(self.count("fixed", tokens, 1)),
+            LengthsFile::Uniform { min, max } => {
+                let (min, max) = self.bounds(min, max);
+                Lengths::Uniform { min, max }
+            }
+            LengthsFile::Zipf { min, max, exponent } => {
+                let exponent = self.positive("exponent", exponent);
+                let (min, max) = self.bounds(min, max);
+                Lengths::Zipf { min, max, exponent }
+            }
+            LengthsFile::Lognormal { median, sigma, min, max } => {
+                let (at, median) = (median.at, self.positive("median", median));
+                let sigma = self.positive("sigma", sigma);
+                let (min, max) = self.bounds(min, max);
+                // Outside its bounds nearly every draw would be thrown away.
+                if self.0.is_empty() && !(f64::from(min)..=f64::from(max)).contains(&median) {
+                    let message = format!("the median {median} lies outside {min} to {max}");
+                    self.problem(at, message, "widen the bounds, or move the median between them");
+                }
+                Lengths::Lognormal { median, sigma, min, max }
+            }
+            LengthsFile::Trace(path) => Lengths::Trace(self.text("trace", path).into()),
+        }
+    }
+
+    fn bounds(&mut self, min: &Scalar<Count>, max: &Scalar<Count>) -> (u32, u32) {
+        let at: Location = max.at;
+        let (min, max) = (self.count("min", min, 1), self.count("max", max, 1));
+        if max < min {
+            self.problem(at, format!("`max` is {max}, below `min`, {min}"), "swap them");
+        }
+        (min, max)
+    }
+
+    fn arrivals(&mut self, arrivals: &ArrivalsFile) -> Arrivals {
+        match arrivals {
+            ArrivalsFile::Fixed { every } => {
+                let every_ns = self.value(every).unwrap_or(1);
+                if every_ns == 0 {
+                    self.problem(every.at, "`every` is 0", "write `arrivals: all_at_once`");
+                }
+                Arrivals::Fixed { every_ns }
+            }
+            ArrivalsFile::AllAtOnce => Arrivals::AllAtOnce,
+            ArrivalsFile::Poisson { rate } => {
+                Arrivals::Poisson { rate: self.positive("rate", rate) }
+            }
+            ArrivalsFile::Gamma { rate, cv } => {
+                Arrivals::Gamma { rate: self.positive("rate", rate), cv: self.positive("cv", cv) }
+            }
+            ArrivalsFile::Trace(path) => Arrivals::Trace(self.text("trace", path).into()),
+        }
+    }
+}

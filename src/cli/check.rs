@@ -1,0 +1,190 @@
+//! `simgate check`: the gate without cargo.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use simgate::compare::{CaseVerdict, Verdict};
+use simgate::files::write_file;
+use simgate::gate::{CaseFile, Gate, Outcome, Settings};
+use simgate::report::{self, CaseJson, CheckJson, FigureJson, Style, signed_percent};
+
+/// Run the gate: judge every case and check its snapshot
+///
+/// Example: simgate check synthetic --out report
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Only cases whose name contains this (`h100::qwen3`, or as a path, `h100/qwen3`)
+    filter: Option<String>,
+    /// Print the names of the cases, after checking their files, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Run real sides anew instead of replaying their recordings
+    #[arg(long)]
+    live: bool,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write a comparison directory for each case
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Folder of cases
+    #[arg(long, value_name = "DIR", default_value = "cases")]
+    cases: PathBuf,
+    /// Folder of baselines and snapshots
+    #[arg(long, value_name = "DIR", default_value = "baselines")]
+    baselines: PathBuf,
+}
+
+impl Check {
+    /// Runs the gate and prints an overview, then what is red.
+    pub fn run(&self) -> anyhow::Result<u8> {
+        // From the working directory, also under `cargo run`.
+        let here = std::env::current_dir().context("cannot read the working directory")?;
+        let mut settings = Settings::from_env();
+        settings.live |= self.live;
+        let gate = Gate::new(here.join(&self.cases))
+            .baselines(here.join(&self.baselines))
+            .settings(settings);
+        let all = gate.case_files()?;
+        let files = self.selected(&all)?;
+        if self.list {
+            return list(&files);
+        }
+        let outcomes: Vec<Outcome> = files.iter().map(|file| gate.check(file)).collect();
+        print(&outcomes);
+        for (outcome, file) in outcomes.iter().zip(&files) {
+            if let (Some(out), Ok(judged)) = (&self.out, &outcome.judged) {
+                let dir = out.join(&file.relative);
+                report::write(&judged.report(&outcome.name), &dir)?;
+            }
+        }
+        self.write_json(&outcomes)?;
+        let code = outcomes.iter().map(Outcome::exit_code).max_by_key(|code| severity(*code));
+        let pairing = if self.filter.is_none() { gate.check_pairing() } else { Ok(()) };
+        if let Err(error) = pairing {
+            eprintln!("error: {error}");
+            return Ok(code.filter(|code| *code != 0).unwrap_or(1));
+        }
+        Ok(code.unwrap_or(0))
+    }
+
+    fn selected<'a>(&self, all: &'a [CaseFile]) -> anyhow::Result<Vec<&'a CaseFile>> {
+        let Some(filter) = &self.filter else { return Ok(all.iter().collect()) };
+        let matches = |file: &&CaseFile| {
+            file.name.contains(filter)
+                || file.relative.contains(filter)
+                || file.path.ends_with(filter)
+        };
+        let files: Vec<_> = all.iter().filter(matches).collect();
+        if files.is_empty() {
+            bail!("no case matches `{filter}`: `simgate check --list` prints all {}", all.len());
+        }
+        Ok(files)
+    }
+
+    fn write_json(&self, outcomes: &[Outcome]) -> anyhow::Result<()> {
+        let Some(path) = &self.json else { return Ok(()) };
+        let mut text = serde_json::to_string_pretty(&json(outcomes))?;
+        text.push('\n');
+        Ok(write_file(path, text.as_bytes())?)
+    }
+}
+
+/// Which exit code wins over several cases: 2 before 1 before 3 before 0.
+fn severity(code: u8) -> u8 {
+    match code {
+        2 => 3,
+        1 => 2,
+        3 => 1,
+        _ => 0,
+    }
+}
+
+fn list(files: &[&CaseFile]) -> anyhow::Result<u8> {
+    let mut faulty = 0;
+    for file in files {
+        match simgate::case::Case::read(&file.path) {
+            Ok(_) => println!("{}", file.name),
+            Err(error) => {
+                faulty = 2;
+                eprintln!("{error}");
+            }
+        }
+    }
+    Ok(faulty)
+}
+
+fn print(outcomes: &[Outcome]) {
+    let style = Style::of_stdout();
+    let rows: Vec<_> = outcomes.iter().map(overview_row).collect();
+    println!(
+        "{}",
+        report::overview_table(&["", "case", "verdict", "worst figure", "error"], &rows, style)
+    );
+    for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
+        println!("\n{}: {}", outcome.name, outcome.reasons().join("\n"));
+        if let Ok(judged) = &outcome.judged {
+            let report = judged.report(&outcome.name);
+            println!("{}\n{}", report.basis(), report::figures_table(&judged.comparison, style));
+            report.remarks().iter().for_each(|remark| println!("- {remark}"));
+        }
+    }
+    let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
+    println!("\n{passed} passed, {} failed", outcomes.len() - passed);
+}
+
+fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
+    let passed = outcome.passed();
+    let expected = outcome.judged.as_ref().is_ok_and(|j| !j.case.expect_outside.is_empty());
+    let mut word = outcome.word().to_owned();
+    if expected && passed {
+        word.push_str(" as expected");
+    }
+    if outcome.drift.is_some() {
+        word.push_str(", snapshot differs");
+    }
+    let worst = outcome.judged.as_ref().ok().and_then(|judged| judged.worst());
+    let cells = vec![
+        if passed { "ok" } else { "RED" }.to_owned(),
+        outcome.name.clone(),
+        word,
+        worst.map(|f| f.figure.to_string()).unwrap_or_default(),
+        worst.map(|f| signed_percent(f.error())).unwrap_or_default(),
+    ];
+    let colour = match (passed, outcome.exit_code()) {
+        (true, _) => Verdict::Within,
+        (false, 3) => Verdict::Undecided,
+        (false, _) => Verdict::Outside,
+    };
+    (cells, Some(colour))
+}
+
+fn json(outcomes: &[Outcome]) -> CheckJson {
+    let judged = || outcomes.iter().filter_map(|outcome| outcome.judged.as_ref().ok());
+    CheckJson {
+        device: judged().find_map(|judged| judged.device.clone()),
+        commit: simgate::COMMIT,
+        cases: outcomes.iter().map(case_json).collect(),
+    }
+}
+
+fn case_json(outcome: &Outcome) -> CaseJson {
+    let judged = outcome.judged.as_ref().ok();
+    let verdict = match judged.map(|judged| judged.comparison.verdict()) {
+        Some(CaseVerdict::StructureOnly) => CaseVerdict::StructureOnly.as_str(),
+        _ => outcome.word(),
+    };
+    let figures = judged.map(|judged| &judged.comparison.figures[..]).unwrap_or_default();
+    CaseJson {
+        case: outcome.name.clone(),
+        verdict: verdict.to_owned(),
+        expect: judged
+            .map(|judged| judged.case.expect_outside.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
+        passed: outcome.passed(),
+        launch: judged.and_then(|judged| judged.case.engine.as_ref()).map(|engine| engine.launch),
+        metrics: figures.iter().map(FigureJson::from).collect(),
+        message: Some(outcome.reasons().join("\n")).filter(|message| !message.is_empty()),
+    }
+}

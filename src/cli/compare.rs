@@ -1,0 +1,108 @@
+//! `simgate compare`: two run directories side by side.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use simgate::case::{Case, parse_tolerance};
+use simgate::compare::{CaseVerdict, Comparison, Rules, Tolerance, Tolerances, Verdict, compare};
+use simgate::gate::{Gate, load_recorded};
+use simgate::report::{self, Report, Style};
+use simgate::run::Boundary;
+
+/// Compare two recorded runs, or two folders of repeats
+///
+/// Without a tolerance there are no verdicts and the exit code is 0.
+///
+/// Example: simgate compare runs/real runs/sim --tolerance 5% --boundary engine
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The side that is believed: a run directory, or a folder of repeats
+    real: PathBuf,
+    /// The side that is judged
+    sim: PathBuf,
+    /// Take workload, engine, boundaries and tolerances from a case file
+    #[arg(long, value_name = "FILE", conflicts_with = "tolerance")]
+    case: Option<PathBuf>,
+    /// Hold every figure that both sides have to this
+    #[arg(long, value_name = "PERCENT", value_parser = parse_tolerance)]
+    tolerance: Option<Tolerance>,
+    /// Where runs without run_meta.json were timed
+    #[arg(long)]
+    boundary: Option<BoundaryArg>,
+    /// Write a comparison directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BoundaryArg {
+    Engine,
+    Server,
+    Client,
+}
+
+impl From<BoundaryArg> for Boundary {
+    fn from(boundary: BoundaryArg) -> Self {
+        match boundary {
+            BoundaryArg::Engine => Self::Engine,
+            BoundaryArg::Server => Self::Server,
+            BoundaryArg::Client => Self::Client,
+        }
+    }
+}
+
+impl Compare {
+    /// Compares, prints, and writes the directory if asked.
+    pub fn run(&self) -> anyhow::Result<u8> {
+        let boundary = self.boundary.map(Boundary::from);
+        if let Some(path) = &self.case {
+            let here = std::env::current_dir().context("cannot read the working directory")?;
+            let judged = Gate::new(here.join("cases")).judge_recordings(
+                Case::read(path)?,
+                [&here.join(&self.real), &here.join(&self.sim)],
+                boundary,
+            )?;
+            let passed = judged.verdict_passes();
+            return self.finish(&judged.comparison, &judged.notes, Some(passed));
+        }
+        let load = |dir| {
+            load_recorded(dir, boundary).context("say it with --boundary, if that is missing")
+        };
+        let real = load(&self.real)?;
+        let sim = load(&self.sim)?;
+        let rules = Rules {
+            tolerances: self.tolerance.map_or(Tolerances::None, Tolerances::Blanket),
+            ..Rules::default()
+        };
+        let comparison = compare(&real.side, &sim.side, &rules)?;
+        let notes: Vec<String> = real.notes.into_iter().chain(sim.notes).collect();
+        self.finish(&comparison, &notes, None)
+    }
+
+    /// `passed` is what a case makes of the verdict; without a case the verdict stands for itself.
+    fn finish(
+        &self,
+        comparison: &Comparison,
+        notes: &[String],
+        passed: Option<bool>,
+    ) -> anyhow::Result<u8> {
+        let title = format!("{} against {}", self.sim.display(), self.real.display());
+        let report = Report { title: &title, comparison, notes };
+        println!("{}", report.basis());
+        println!("{}", report::figures_table(comparison, Style::of_stdout()));
+        report.remarks().iter().for_each(|remark| println!("- {remark}"));
+        if let Some(out) = &self.out {
+            report::write(&report, out)?;
+            println!("report: {}", out.join("summary.md").display());
+        }
+        Ok(match (passed, comparison.verdict()) {
+            (Some(true), _) => 0,
+            (None, _) if self.tolerance.is_none() => 0,
+            (_, CaseVerdict::StructureOnly) => 0,
+            (None, CaseVerdict::Judged(Verdict::Within)) => 0,
+            (_, CaseVerdict::Judged(Verdict::Undecided)) => 3,
+            (_, CaseVerdict::Judged(_)) => 1,
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! Why a case is red before any verdict.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::backend::BackendError;
+use crate::case::CaseError;
+use crate::compare::CompareError;
+use crate::run::{Boundary, RunError};
+use crate::workload::WorkloadError;
+
+/// Why a case, or the gate as a whole, cannot be judged.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum GateError {
+    /// The folder of cases cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// There is no case.
+    #[error("no case (*.yaml) under {}: a gate without cases cannot fail; `simgate new` writes one", path.display())]
+    NoCases {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Two files of one name.
+    #[error("{} and {} both give the case `{name}`: rename one", first.display(), second.display())]
+    DuplicateName {
+        /// The name.
+        name: String,
+        /// A file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A file name that test runners cannot take.
+    #[error(
+        "{}: case names are made of letters, digits, `.`, `_` and `-`: rename the file or folder",
+        path.display()
+    )]
+    BadName {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A faulty case file.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// A faulty workload.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// A faulty run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A backend that returned no run.
+    #[error("backend `{name}`, repeat {repeat}: {source}")]
+    Backend {
+        /// The backend.
+        name: String,
+        /// The repeat or seed.
+        repeat: u32,
+        /// Its reason.
+        source: BackendError,
+    },
+    /// Sides that cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// A path in a case that leads nowhere.
+    #[error("{}: `{}` is neither beside the case file nor in {}", case.display(), path.display(), root.display())]
+    NoSuchPath {
+        /// The case file.
+        case: PathBuf,
+        /// The path as written.
+        path: PathBuf,
+        /// The project.
+        root: PathBuf,
+    },
+    /// A candle side without a recording.
+    #[error("no baseline: {} holds no recorded run; record the case, or mark it `baseline: none`", dir.display())]
+    NoBaseline {
+        /// Where it should be.
+        dir: PathBuf,
+    },
+    /// A side that this version cannot run.
+    #[error("a `{word}` side cannot run in simgate {}: use `recorded` or `registered`", env!("CARGO_PKG_VERSION"))]
+    UnsupportedSide {
+        /// The side's word.
+        word: &'static str,
+    },
+    /// A workload recipe, which this version cannot follow.
+    #[error("workload recipes cannot be followed in simgate {}: name a directory with `workload: {{ dir: PATH }}`", env!("CARGO_PKG_VERSION"))]
+    UnsupportedRecipe,
+    /// A backend that nobody registered.
+    #[error(
+        "backend `{name}` is not registered in this program ({}): register it in tests/gate.rs and run `cargo test --test gate`",
+        known(registered)
+    )]
+    UnknownBackend {
+        /// The name in the case.
+        name: String,
+        /// The names there are.
+        registered: Vec<String>,
+    },
+    /// A seeded backend with too few seeds to tell their spread.
+    #[error(
+        "backend `{name}` is seeded, so it needs at least 3 repeats; the case asks for {repeats}"
+    )]
+    FewSeeds {
+        /// The backend.
+        name: String,
+        /// What the case asks for.
+        repeats: u32,
+    },
+    /// A measured backend in a case with a snapshot.
+    #[error(
+        "backend `{name}` is measured, so its figures change with every run and cannot stand in a snapshot: mark the case `baseline: none`"
+    )]
+    MeasuredBaseline {
+        /// The backend.
+        name: String,
+    },
+    /// A run that does not say where it was timed.
+    #[error(
+        "{run} has no run_meta.json: say where it was timed with `boundary: engine` (or server, client)"
+    )]
+    NoBoundary {
+        /// The run.
+        run: String,
+    },
+    /// A run that was timed elsewhere than the case says, or than its siblings.
+    #[error("{run} was timed at the {found}, but the case or its other runs say {expected}")]
+    BoundaryConflict {
+        /// The run.
+        run: String,
+        /// What it says.
+        found: Boundary,
+        /// What was expected.
+        expected: Boundary,
+    },
+    /// A run of another workload or engine than the case's.
+    #[error(
+        "{run} was recorded with another {what}: its hash is {found}, the case's is {expected}; record it again"
+    )]
+    Stale {
+        /// The run.
+        run: String,
+        /// `workload` or `engine configuration`.
+        what: &'static str,
+        /// The run's hash.
+        found: String,
+        /// The case's hash.
+        expected: String,
+    },
+    /// A run whose rows are not those of the case's workload.
+    #[error("{run} did not serve the case's workload: {problem}")]
+    OtherWorkload {
+        /// The run.
+        run: String,
+        /// The first difference.
+        problem: String,
+    },
+    /// A live case on a second attempt.
+    #[error(
+        "attempt {attempt} of a live case: retries turn a red into a pass; set `retries = 0` for this test"
+    )]
+    Retried {
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// A GPU is demanded but absent.
+    #[error(
+        "this case needs an NVIDIA GPU and SIMGATE_REQUIRE_GPU is set, but /dev/nvidiactl does not exist: load the driver, or unset the variable to skip the case"
+    )]
+    NoGpu,
+    /// Snapshots without cases, or cases without snapshots.
+    #[error("{}", problems.join("\n"))]
+    Pairing {
+        /// One line each.
+        problems: Vec<String>,
+    },
+}
+
+fn known(names: &[String]) -> String {
+    if names.is_empty() {
+        "it registers none".to_owned()
+    } else {
+        format!("it has {}", names.join(", "))
+    }
+}

@@ -1,0 +1,163 @@
+//! The gate: every YAML file under `cases/` is one test, red when the two sides drift apart.
+//!
+//! ```no_run
+//! use simgate::Gate;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     Gate::new("cases").baselines("baselines").main()
+//! }
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::backend::{Backend, Registry};
+use crate::case::{Case, Side};
+use crate::run::Boundary;
+
+mod discover;
+mod error;
+mod fingerprint;
+mod judge;
+mod pairing;
+mod settings;
+mod sides;
+mod snapshot;
+mod trials;
+
+pub use discover::{CaseFile, discover};
+pub use error::GateError;
+pub use fingerprint::Fingerprints;
+pub use judge::{Judged, Outcome};
+pub use settings::Settings;
+pub use sides::{LoadedSide, load_recorded};
+
+/// A gate over a folder of cases.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    cases: PathBuf,
+    baselines: PathBuf,
+    registry: Registry,
+    settings: Settings,
+}
+
+impl Gate {
+    /// A gate over the cases under `cases`, with baselines in a folder `baselines` beside it.
+    ///
+    /// A relative path counts from the package that is tested (`CARGO_MANIFEST_DIR` at run time), or
+    /// from the working directory where there is none.
+    pub fn new(cases: impl AsRef<Path>) -> Self {
+        let cases = absolute(cases.as_ref());
+        Self {
+            baselines: cases.with_file_name("baselines"),
+            cases,
+            registry: Registry::default(),
+            settings: Settings::from_env(),
+        }
+    }
+
+    /// Where baselines and snapshots lie.
+    #[must_use]
+    pub fn baselines(mut self, baselines: impl AsRef<Path>) -> Self {
+        self.baselines = absolute(baselines.as_ref());
+        self
+    }
+
+    /// Adds a backend that cases name as `{ registered: { name: NAME } }`. `make` is called once a
+    /// side.
+    #[must_use]
+    pub fn register<B: Backend + 'static>(
+        mut self,
+        name: impl Into<String>,
+        make: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Self {
+        self.registry.add(name, make);
+        self
+    }
+
+    /// Replaces what the environment says.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Runs the cases as tests, with the arguments that `cargo test` and nextest pass.
+    pub fn main(self) -> ExitCode {
+        trials::main(self)
+    }
+
+    /// The cases, by name.
+    ///
+    /// # Errors
+    /// No case, two of one name, or a name that test runners cannot take.
+    pub fn case_files(&self) -> Result<Vec<CaseFile>, GateError> {
+        discover(&self.cases)
+    }
+
+    /// Everything that judging one case needs to know of the gate.
+    fn context(&self) -> Context<'_> {
+        Context {
+            root: self.cases.parent().unwrap_or(&self.cases),
+            baselines: &self.baselines,
+            registry: &self.registry,
+            settings: &self.settings,
+        }
+    }
+
+    /// Judges one case and checks its snapshot.
+    pub fn check(&self, file: &CaseFile) -> Outcome {
+        judge::check(file, &self.context())
+    }
+
+    /// Judges a case with other recordings on its two sides.
+    ///
+    /// # Errors
+    /// Whatever keeps it from a verdict.
+    pub fn judge_recordings(
+        &self,
+        mut case: Case,
+        [real, sim]: [&Path; 2],
+        boundary: Option<Boundary>,
+    ) -> Result<Judged, GateError> {
+        for (side, dir) in [(&mut case.real, real), (&mut case.sim, sim)] {
+            let declared = match side {
+                Side::Recorded { boundary, .. } => *boundary,
+                _ => None,
+            };
+            let runs = vec![absolute(dir)];
+            *side = Side::Recorded { runs, boundary: boundary.or(declared) };
+        }
+        judge::judge_case(case, real, &self.context())
+    }
+
+    /// Checks that snapshots and cases belong together one to one.
+    ///
+    /// # Errors
+    /// [`GateError::Pairing`] with every snapshot or case that stands alone.
+    pub fn check_pairing(&self) -> Result<(), GateError> {
+        pairing::check_pairing(&self.case_files()?, &self.baselines)
+    }
+}
+
+/// What judging a case needs to know of the gate around it.
+#[derive(Debug, Clone, Copy)]
+struct Context<'a> {
+    /// The project: paths in cases may be relative to it.
+    root: &'a Path,
+    /// Where baselines and snapshots lie.
+    baselines: &'a Path,
+    /// Backends that the program registered.
+    registry: &'a Registry,
+    /// What the user asked for.
+    settings: &'a Settings,
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    if path.is_absolute() {
+        return path.to_owned();
+    }
+    // At run time, so that tests from an archive find the checkout that they run in.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    root.or_else(|| std::env::current_dir().ok()).unwrap_or_default().join(path)
+}

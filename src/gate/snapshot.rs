@@ -1,0 +1,94 @@
+//! The snapshot of a case: what is deterministic about it, small, in insta's format.
+
+use std::cell::Cell;
+use std::panic;
+use std::sync::Once;
+
+use thiserror::Error;
+
+use super::Context;
+use super::discover::CaseFile;
+use super::judge::Judged;
+use crate::report::{Style, figures_table};
+
+/// A case whose figures are not those of its accepted snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Drift {
+    /// There is no accepted snapshot yet.
+    #[error(
+        "no accepted snapshot {path}: look at the new one with `cargo insta review`, or take it with `cargo insta accept`"
+    )]
+    New {
+        /// Where it belongs.
+        path: String,
+    },
+    /// It differs.
+    #[error(
+        "the figures differ from the accepted snapshot {path}: look at the difference with `cargo insta review`, or take it with `cargo insta accept`"
+    )]
+    Changed {
+        /// Where it lies.
+        path: String,
+    },
+}
+
+/// The text that is kept: four significant digits.
+fn text(file: &CaseFile, judged: &Judged) -> String {
+    let report = judged.report(&file.name);
+    let expected = if judged.case.expect_outside.is_empty() { "" } else { " (expected)" };
+    let mut text = format!(
+        "{}: {}{expected}\n{}\n{}\n\n{}\n",
+        file.name,
+        judged.comparison.verdict().as_str(),
+        report.basis(),
+        judged.fingerprints,
+        figures_table(&judged.comparison, Style::Plain),
+    );
+    for remark in report.remarks() {
+        text.push_str(&format!("- {remark}\n"));
+    }
+    text
+}
+
+/// Compares with the accepted snapshot, and leaves a pending one where insta's settings ask for it.
+pub(super) fn check(file: &CaseFile, judged: &Judged, context: &Context<'_>) -> Option<Drift> {
+    let path = context.baselines.join(format!("{}.snap", file.relative));
+    let (folder, name) = (path.parent()?, path.file_stem()?.to_string_lossy().into_owned());
+    let existed = path.exists();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_snapshot_path(folder);
+    settings.set_input_file(file.path.strip_prefix(context.root).unwrap_or(&file.path));
+    let text = text(file, judged);
+    let matched = quietly(|| settings.bind(|| insta::assert_snapshot!(name, text)));
+    let path = path.strip_prefix(context.root).unwrap_or(&path).display().to_string();
+    match (matched, existed) {
+        (true, _) => None,
+        (false, true) => Some(Drift::Changed { path }),
+        (false, false) => Some(Drift::New { path }),
+    }
+}
+
+thread_local! {
+    /// Whether a panic on this thread is insta's way to say "differs".
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether `assertion` returned. Its panic is not printed: the case says in its own words what
+/// happened.
+fn quietly(assertion: impl FnOnce()) -> bool {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                previous(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(assertion));
+    QUIET.set(false);
+    result.is_ok()
+}

@@ -1,0 +1,92 @@
+//! Cases as libtest-mimic trials, by nextest's contract: names only while listing, one case parsed
+//! under `--exact`, skipped cases known at list time.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use super::discover::CaseFile;
+use super::judge::{Outcome, needs_gpu, runs_live};
+use super::settings::has_gpu;
+use super::{Gate, GateError};
+use crate::case::Case;
+use crate::report::{Style, figures_table};
+
+/// The test that holds snapshots and cases together.
+const PAIRING: &str = "snapshots::match-cases";
+
+/// Exit code of a gate that cannot even list its cases.
+const USAGE: u8 = 2;
+
+pub(super) fn main(gate: Gate) -> ExitCode {
+    let arguments = Arguments::from_args();
+    match trials(gate, &arguments) {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("Error: {error}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn trials(gate: Gate, arguments: &Arguments) -> Result<Vec<Trial>, GateError> {
+    let gate = Arc::new(gate);
+    let mut trials = Vec::new();
+    for file in gate.case_files()? {
+        if !selected(&file.name, arguments) {
+            continue;
+        }
+        let skipped = skipped(&gate, &file);
+        let gate = Arc::clone(&gate);
+        let name = file.name.clone();
+        trials.push(Trial::test(name, move || run(&gate, &file)).with_ignored_flag(skipped));
+    }
+    trials.push(Trial::test(PAIRING, move || {
+        gate.check_pairing().map_err(|error| {
+            eprintln!("Error: {error}");
+            Failed::from(error)
+        })
+    }));
+    Ok(trials)
+}
+
+/// libtest's own rule, applied before a file is opened.
+fn selected(name: &str, arguments: &Arguments) -> bool {
+    arguments.filter.as_ref().is_none_or(|filter| {
+        if arguments.exact { name == filter } else { name.contains(filter.as_str()) }
+    })
+}
+
+/// Whether the case cannot run here and says so by being skipped. A faulty file is not skipped: its
+/// trial reports it.
+fn skipped(gate: &Gate, file: &CaseFile) -> bool {
+    let Ok(case) = Case::read(&file.path) else { return false };
+    let context = gate.context();
+    let live = context.settings.live;
+    let without_gpu = || needs_gpu(&case) && !context.settings.require_gpu && !has_gpu();
+    (case.live_only && !live) || (runs_live(&case, &context) && without_gpu())
+}
+
+fn run(gate: &Gate, file: &CaseFile) -> Result<(), Failed> {
+    let outcome = gate.check(file);
+    if outcome.passed() {
+        return Ok(());
+    }
+    let reasons = outcome.reasons();
+    // nextest takes the line that starts with `Error: ` as the JUnit message.
+    let headline = reasons.join("; ");
+    eprintln!("Error: {}: {headline}", file.name);
+    eprint!("{}", details(&outcome));
+    Err(Failed::from(headline))
+}
+
+/// Table and remarks of a case that could be judged.
+fn details(outcome: &Outcome) -> String {
+    let Ok(judged) = &outcome.judged else { return String::new() };
+    let report = judged.report(&outcome.name);
+    let style = Style::of_stdout();
+    let mut text = format!("{}\n{}\n", report.basis(), figures_table(&judged.comparison, style));
+    report.remarks().iter().for_each(|remark| text.push_str(&format!("- {remark}\n")));
+    text
+}

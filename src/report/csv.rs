@@ -1,0 +1,59 @@
+//! `tables/*_percentiles.csv`: one table a metric.
+
+use super::number::exact;
+use crate::compare::{Comparison, FigureResult, Metric};
+use crate::files::TableWriter;
+
+const COLUMNS: [&str; 13] = [
+    "metric",
+    "real_ns",
+    "sim_ns",
+    "error_pct",
+    "ci_low_pct",
+    "ci_high_pct",
+    "noise_pct",
+    "kappa",
+    "tolerance_pct",
+    "n",
+    "repeats",
+    "seeds",
+    "verdict",
+];
+
+/// The rows of `metric`; none where it is not available.
+pub(super) fn percentiles(comparison: &Comparison, metric: Metric) -> TableWriter {
+    let mut table = TableWriter::new(&COLUMNS);
+    for figure in comparison.figures.iter().filter(|f| f.figure.metric == metric) {
+        let unknown = String::new;
+        table.row(&[
+            figure.figure.percentile.as_str().to_owned(),
+            exact(figure.real_ns),
+            exact(figure.sim_ns),
+            // Four decimals: a ten-thousandth of a percent.
+            finite(figure.error() * 100.0),
+            unknown(),
+            unknown(),
+            unknown(),
+            unknown(),
+            figure.tolerance.map_or_else(unknown, |t| exact(t.fraction() * 100.0)),
+            figure.n.to_string(),
+            comparison.real.repeats.to_string(),
+            comparison.sim.repeats.to_string(),
+            verdict(figure),
+        ]);
+    }
+    table
+}
+
+fn finite(value: f64) -> String {
+    if value.is_finite() { format!("{value:.4}") } else { String::new() }
+}
+
+/// The verdict, or why there is none.
+pub(super) fn verdict(figure: &FigureResult) -> String {
+    match (figure.verdict, figure.marks.first()) {
+        (Some(verdict), _) => verdict.as_str().to_owned(),
+        (None, Some(mark)) => mark.as_str().to_owned(),
+        (None, None) => String::new(),
+    }
+}

@@ -1,0 +1,85 @@
+//! What people and programs read of a comparison: terminal table, `summary.md`, CSV tables, SVG
+//! curves, JSON, and the directory that holds them.
+
+mod cdf;
+mod csv;
+mod directory;
+mod json;
+mod number;
+mod summary;
+mod table;
+
+pub use directory::{MARKER, write};
+pub use json::{CaseJson, CheckJson, FigureJson};
+pub use number::{duration, percent, signed_percent};
+pub use table::{Style, figures_table, overview_table};
+
+use crate::compare::Comparison;
+
+/// A comparison with its name and what else a reader must know.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// The case, or the two directories.
+    pub title: &'a str,
+    /// What was compared.
+    pub comparison: &'a Comparison,
+    /// Remarks, such as checks that were skipped.
+    pub notes: &'a [String],
+}
+
+impl Report<'_> {
+    /// Everything to say beside the figures, one sentence each.
+    pub fn remarks(&self) -> Vec<String> {
+        let c = self.comparison;
+        let mut remarks = Vec::new();
+        let mut counted = |n: usize, text: &str| {
+            if n > 0 {
+                let requests = if n == 1 { "request" } else { "requests" };
+                remarks.push(format!("{n} {requests} {text}"));
+            }
+        };
+        counted(c.structure.status.len(), "ended differently on the two sides or between repeats");
+        counted(
+            c.structure.tokens.len(),
+            "got other numbers of tokens on the two sides or between repeats",
+        );
+        counted(c.not_ok, "failed alike in every run and take no part");
+        counted(
+            c.cut,
+            "stopped early on the real side: their sim tokens are cut to the real count",
+        );
+        counted(c.of_one_token, "of one token: no TPOT");
+        counted(c.without_token, "without a token: no TTFT");
+        for (what, ids) in [("status", &c.structure.status), ("token count", &c.structure.tokens)] {
+            if !ids.is_empty() {
+                remarks.push(format!("{what} differs: requests {}", crate::compare::list_ids(ids)));
+            }
+        }
+        for (metric, reason) in &c.unavailable {
+            remarks.push(format!("{} refused: {reason}", metric.title()));
+        }
+        if let Some(reason) = &c.boundary_mismatch {
+            let (real, sim) = (c.real.boundary, c.sim.boundary);
+            remarks.push(format!("timed at unlike boundaries ({real} against {sim}): {reason}"));
+        }
+        remarks.extend(self.notes.iter().cloned());
+        remarks
+    }
+
+    /// How many runs stand behind each side.
+    pub fn basis(&self) -> String {
+        let c = self.comparison;
+        let runs = |n: usize| if n == 1 { "1 run".to_owned() } else { format!("{n} runs") };
+        let processes = match c.real.processes {
+            1 => "1 process".to_owned(),
+            n => format!("{n} processes"),
+        };
+        format!(
+            "{} requests; real {} of {processes}, sim {}; timed at the {}",
+            c.requests,
+            runs(c.real.repeats),
+            runs(c.sim.repeats),
+            c.real.boundary
+        )
+    }
+}

@@ -1,0 +1,99 @@
+//! Tables of text: for the terminal, and as Markdown.
+
+use comfy_table::{CellAlignment, Table, presets};
+use owo_colors::{OwoColorize as _, Stream};
+
+use super::number::{duration, percent, signed_percent};
+use crate::compare::{Comparison, FigureResult, Verdict};
+
+/// How a table is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// For a terminal, in colour.
+    Coloured,
+    /// For a terminal, a log or a snapshot.
+    Plain,
+    /// For `summary.md`.
+    Markdown,
+}
+
+impl Style {
+    /// For standard output: coloured on a terminal, or where `CLICOLOR_FORCE` asks for it.
+    pub fn of_stdout() -> Self {
+        // owo-colors tells about a stream only by painting for it.
+        let painted = "x".if_supports_color(Stream::Stdout, |text| text.red()).to_string();
+        if painted == "x" { Self::Plain } else { Self::Coloured }
+    }
+
+    /// `text` in the colour of a verdict.
+    pub fn paint(self, text: &str, verdict: Verdict) -> String {
+        match (self, verdict) {
+            (Self::Coloured, Verdict::Within) => text.green().to_string(),
+            (Self::Coloured, Verdict::Undecided) => text.yellow().to_string(),
+            (Self::Coloured, Verdict::Outside) => text.red().to_string(),
+            (Self::Plain | Self::Markdown, _) => text.to_owned(),
+        }
+    }
+
+    /// Draws a table; each row takes the colour of its verdict. Colour comes after layout, so that
+    /// its escape codes take no room.
+    fn draw(self, table: &Table, verdicts: impl Iterator<Item = Option<Verdict>>) -> String {
+        let heading = if self == Self::Markdown { 2 } else { 1 };
+        let verdicts = std::iter::repeat_n(None, heading).chain(verdicts);
+        let lines = table.lines().zip(verdicts).map(|(line, verdict)| {
+            // Trailing blanks would dirty snapshots.
+            let line = line.trim_end();
+            verdict.map_or_else(|| line.to_owned(), |verdict| self.paint(line, verdict))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// All figures of a comparison, a row each.
+pub fn figures_table(comparison: &Comparison, style: Style) -> String {
+    let mut table = new_table(style);
+    table.set_header(["figure", "real", "sim", "error", "tolerance", "n", "verdict", "remark"]);
+    for figure in &comparison.figures {
+        table.add_row([
+            figure.figure.to_string(),
+            duration(figure.real_ns),
+            duration(figure.sim_ns),
+            signed_percent(figure.error()),
+            figure.tolerance.map_or_else(|| "-".to_owned(), |t| percent(t.fraction())),
+            figure.n.to_string(),
+            figure.verdict.map_or("-", Verdict::as_str).to_owned(),
+            remark(figure),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1).take(5) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    style.draw(&table, comparison.figures.iter().map(|f| f.verdict))
+}
+
+fn remark(figure: &FigureResult) -> String {
+    figure.marks.iter().map(|mark| mark.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// A table of cases: the heading and the rows, each in the colour of its verdict.
+pub fn overview_table(
+    header: &[&str],
+    rows: &[(Vec<String>, Option<Verdict>)],
+    style: Style,
+) -> String {
+    let mut table = new_table(style);
+    table.set_header(header);
+    rows.iter().for_each(|(cells, _)| {
+        table.add_row(cells);
+    });
+    style.draw(&table, rows.iter().map(|(_, verdict)| *verdict))
+}
+
+fn new_table(style: Style) -> Table {
+    let mut table = Table::new();
+    table.load_style(match style {
+        Style::Markdown => presets::ASCII_MARKDOWN,
+        Style::Coloured | Style::Plain => presets::NOTHING,
+    });
+    table
+}
