@@ -1,6 +1,5 @@
 //! simgate: a test harness that gates LLM-inference simulators on fidelity.
-#![warn(missing_docs)]
-#![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod backend;
 pub mod case;

@@ -1,4 +1,5 @@
 //! The `simgate` command.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 mod cli;
 

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use simgate::backend::served;
 use simgate::files::{read_text, write_inside};
-use simgate::run::{self, Boundary, RequestRecord, Run, RunMeta, TokenTimes};
+use simgate::run::{self, Boundary, Run, RunMeta};
 use simgate::workload::{self, Request, Workload};
 
 const REQUESTS: u64 = 301;
@@ -34,25 +35,11 @@ fn run(scale: f64, process: u32) -> Run {
             |token: u64| request.arrival_ns + ((ttft + gap * token as f64) * scale).round() as u64;
         (0..TOKENS).map(at).collect()
     };
-    let record = |request: &Request| RequestRecord {
-        request_id: request.request_id,
-        arrival_ns: request.arrival_ns,
-        first_token_ns: times(request).first().copied(),
-        completion_ns: times(request).last().copied(),
-        prefill_tokens: request.prefill_tokens,
-        decode_tokens: request.decode_tokens,
-        decode_tokens_actual: request.decode_tokens,
-        ..RequestRecord::default()
-    };
     let mut meta = RunMeta::new("synthetic", Boundary::Engine);
     meta.hashes.workload = Some(workload.hash());
     meta.process = Some(process);
-    Run {
-        requests: workload.requests.iter().map(record).collect(),
-        tokens: Some(TokenTimes::from_requests(workload.requests.iter().map(times))),
-        meta: Some(meta),
-        ..Run::default()
-    }
+    let times: Vec<Vec<u64>> = workload.requests.iter().map(times).collect();
+    served(&workload, &times, meta)
 }
 
 /// Each side's folder and how much slower than the formula it is.

@@ -8,9 +8,11 @@ use crate::workload::Workload;
 
 mod recorded;
 mod registry;
+mod served;
 
 pub use recorded::Recorded;
 pub use registry::Registry;
+pub use served::served;
 
 /// What makes two runs of one backend differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

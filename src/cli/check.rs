@@ -126,7 +126,11 @@ fn print(outcomes: &[Outcome]) {
         println!("\n{}: {}", outcome.name, outcome.reasons().join("\n"));
         if let Ok(judged) = &outcome.judged {
             let report = judged.report(&outcome.name);
-            println!("{}\n{}", report.basis(), report::figures_table(&judged.comparison, style));
+            println!(
+                "{}\n{}",
+                report.basis(),
+                report::figures_table(&judged.comparison, report::Times::Rounded, style)
+            );
             report.remarks().iter().for_each(|remark| println!("- {remark}"));
         }
     }

@@ -90,7 +90,7 @@ impl Compare {
         let title = format!("{} against {}", self.sim.display(), self.real.display());
         let report = Report { title: &title, comparison, notes };
         println!("{}", report.basis());
-        println!("{}", report::figures_table(comparison, Style::of_stdout()));
+        println!("{}", report::figures_table(comparison, report::Times::Exact, Style::of_stdout()));
         report.remarks().iter().for_each(|remark| println!("- {remark}"));
         if let Some(out) = &self.out {
             report::write(&report, out)?;

@@ -125,7 +125,7 @@ pub enum GateError {
     },
     /// A run that does not say where it was timed.
     #[error(
-        "{run} has no run_meta.json: say where it was timed with `boundary: engine` (or server, client)"
+        "{run} has no run_meta.json: say where it was timed, with `boundary: engine` beside `runs:` or --boundary engine (or server, client)"
     )]
     NoBoundary {
         /// The run.

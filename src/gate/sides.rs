@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, GateError};
-use crate::backend::{Backend, Kind, Recorded};
+use crate::backend::{Backend, BackendError, Kind, Recorded};
 use crate::case::{Case, Side};
 use crate::compare;
 use crate::engine::EngineConfig;
@@ -151,30 +151,21 @@ fn collect(
     workload: &Workload,
 ) -> Result<Vec<Run>, GateError> {
     let serve = |repeat| {
-        let name = name.to_owned();
-        let mut run = backend.run(workload, repeat).map_err(|source| GateError::Backend {
-            name,
-            repeat,
-            source,
+        let run = backend.run(workload, repeat).map_err(|source| match source {
+            // A recording's error names its file.
+            BackendError::Run(error) => GateError::Run(error),
+            source => GateError::Backend { name: name.to_owned(), repeat, source },
         })?;
-        // Joining relies on the order, and a user's backend may not know.
         if !run.requests.is_sorted_by_key(|r| r.request_id) {
-            sort_requests(&mut run);
+            return Err(GateError::Backend {
+                name: name.to_owned(),
+                repeat,
+                source: BackendError::Failed("its requests do not ascend by id".to_owned()),
+            });
         }
         Ok(run)
     };
     (0..repeats).map(serve).collect()
-}
-
-fn sort_requests(run: &mut Run) {
-    let mut order: Vec<usize> = (0..run.requests.len()).collect();
-    order.sort_by_key(|&i| run.requests[i].request_id);
-    if let Some(tokens) = &run.tokens {
-        let ids = order.iter().flat_map(|&i| tokens.ids_of(i).to_vec()).collect();
-        let sorted = crate::run::TokenTimes::from_requests(order.iter().map(|&i| tokens.of(i)));
-        run.tokens = Some(sorted.with_ids(ids));
-    }
-    run.requests = order.iter().map(|&i| run.requests[i].clone()).collect();
 }
 
 /// Where all runs were timed: by their own word, or else by the case's.

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::Context;
 use super::discover::CaseFile;
 use super::judge::Judged;
-use crate::report::{Style, figures_table};
+use crate::report::{Style, Times, figures_table};
 
 /// A case whose figures are not those of its accepted snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -42,7 +42,7 @@ fn text(file: &CaseFile, judged: &Judged) -> String {
         judged.comparison.verdict().as_str(),
         report.basis(),
         judged.fingerprints,
-        figures_table(&judged.comparison, Style::Plain),
+        figures_table(&judged.comparison, Times::Rounded, Style::Plain),
     );
     for remark in report.remarks() {
         text.push_str(&format!("- {remark}\n"));

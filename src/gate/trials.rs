@@ -11,7 +11,7 @@ use super::judge::{Outcome, needs_gpu, runs_live};
 use super::settings::has_gpu;
 use super::{Gate, GateError};
 use crate::case::Case;
-use crate::report::{Style, figures_table};
+use crate::report::{Style, Times, figures_table};
 
 /// The test that holds snapshots and cases together.
 const PAIRING: &str = "snapshots::match-cases";
@@ -86,7 +86,11 @@ fn details(outcome: &Outcome) -> String {
     let Ok(judged) = &outcome.judged else { return String::new() };
     let report = judged.report(&outcome.name);
     let style = Style::of_stdout();
-    let mut text = format!("{}\n{}\n", report.basis(), figures_table(&judged.comparison, style));
+    let mut text = format!(
+        "{}\n{}\n",
+        report.basis(),
+        figures_table(&judged.comparison, Times::Rounded, style)
+    );
     report.remarks().iter().for_each(|remark| text.push_str(&format!("- {remark}\n")));
     text
 }

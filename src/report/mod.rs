@@ -12,7 +12,7 @@ mod table;
 pub use directory::{MARKER, write};
 pub use json::{CaseJson, CheckJson, FigureJson};
 pub use number::{duration, percent, signed_percent};
-pub use table::{Style, figures_table, overview_table};
+pub use table::{Style, Times, figures_table, overview_table};
 
 use crate::compare::Comparison;
 

@@ -38,7 +38,9 @@ fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
-    let before_point = value.abs().log10().floor() as i32 + 1;
+    // Rounded first: 0.99999 has one digit before the point once it reads 1.000.
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    let before_point = rounded.abs().log10().floor() as i32 + 1;
     format!("{value:.*}", (4 - before_point).clamp(0, 6) as usize)
 }
 

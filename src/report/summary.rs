@@ -1,7 +1,7 @@
 //! `summary.md`: a comparison as a page.
 
 use super::Report;
-use super::table::{Style, figures_table};
+use super::table::{Style, Times, figures_table};
 
 /// The page.
 pub(super) fn summary(report: &Report<'_>) -> String {
@@ -11,7 +11,7 @@ pub(super) fn summary(report: &Report<'_>) -> String {
         report.title,
         comparison.verdict().as_str(),
         report.basis(),
-        figures_table(comparison, Style::Markdown),
+        figures_table(comparison, Times::Rounded, Style::Markdown),
     );
     let remarks = report.remarks();
     if !remarks.is_empty() {

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use owo_colors::{OwoColorize as _, Stream};
 
-use super::number::{duration, percent, signed_percent};
+use super::number::{duration, exact, percent, signed_percent};
 use crate::compare::{Comparison, FigureResult, Verdict};
 
 /// How a table is drawn.
@@ -49,15 +49,33 @@ impl Style {
     }
 }
 
+/// How times are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// Four significant digits with a unit that suits them.
+    Rounded,
+    /// Nanoseconds to the hundredth.
+    Exact,
+}
+
+impl Times {
+    fn write(self, ns: f64) -> String {
+        match self {
+            Self::Rounded => duration(ns),
+            Self::Exact => format!("{} ns", exact(ns)),
+        }
+    }
+}
+
 /// All figures of a comparison, a row each.
-pub fn figures_table(comparison: &Comparison, style: Style) -> String {
+pub fn figures_table(comparison: &Comparison, times: Times, style: Style) -> String {
     let mut table = new_table(style);
     table.set_header(["figure", "real", "sim", "error", "tolerance", "n", "verdict", "remark"]);
     for figure in &comparison.figures {
         table.add_row([
             figure.figure.to_string(),
-            duration(figure.real_ns),
-            duration(figure.sim_ns),
+            times.write(figure.real_ns),
+            times.write(figure.sim_ns),
             signed_percent(figure.error()),
             figure.tolerance.map_or_else(|| "-".to_owned(), |t| percent(t.fraction())),
             figure.n.to_string(),
