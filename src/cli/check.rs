@@ -7,7 +7,7 @@ use clap::Args;
 use simgate::compare::{CaseVerdict, Verdict};
 use simgate::files::write_file;
 use simgate::gate::{CaseFile, Gate, Outcome, Settings};
-use simgate::report::{self, CaseJson, CheckJson, FigureJson, Style, signed_percent};
+use simgate::report::{self, CaseJson, CheckJson, FigureJson, Style, Times, signed_percent};
 
 /// Run the gate: judge every case and check its snapshot
 ///
@@ -125,13 +125,7 @@ fn print(outcomes: &[Outcome]) {
     for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
         println!("\n{}: {}", outcome.name, outcome.reasons().join("\n"));
         if let Ok(judged) = &outcome.judged {
-            let report = judged.report(&outcome.name);
-            println!(
-                "{}\n{}",
-                report.basis(),
-                report::figures_table(&judged.comparison, report::Times::Rounded, style)
-            );
-            report.remarks().iter().for_each(|remark| println!("- {remark}"));
+            print!("{}", judged.report(&outcome.name).details(Times::Rounded, style));
         }
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();

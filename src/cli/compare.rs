@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use simgate::case::{Case, parse_tolerance};
 use simgate::compare::{CaseVerdict, Comparison, Rules, Tolerance, Tolerances, Verdict, compare};
 use simgate::gate::{Gate, load_recorded};
-use simgate::report::{self, Report, Style};
+use simgate::report::{self, Report, Style, Times};
 use simgate::run::Boundary;
 
 /// Compare two recorded runs, or two folders of repeats
@@ -89,9 +89,7 @@ impl Compare {
     ) -> anyhow::Result<u8> {
         let title = format!("{} against {}", self.sim.display(), self.real.display());
         let report = Report { title: &title, comparison, notes };
-        println!("{}", report.basis());
-        println!("{}", report::figures_table(comparison, report::Times::Exact, Style::of_stdout()));
-        report.remarks().iter().for_each(|remark| println!("- {remark}"));
+        print!("{}", report.details(Times::Exact, Style::of_stdout()));
         if let Some(out) = &self.out {
             report::write(&report, out)?;
             println!("report: {}", out.join("summary.md").display());

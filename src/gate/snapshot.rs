@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::Context;
 use super::discover::CaseFile;
 use super::judge::Judged;
-use crate::report::{Style, Times, figures_table};
+use crate::report::{Style, Times};
 
 /// A case whose figures are not those of its accepted snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -34,20 +34,14 @@ pub enum Drift {
 
 /// The text that is kept: four significant digits.
 fn text(file: &CaseFile, judged: &Judged) -> String {
-    let report = judged.report(&file.name);
     let expected = if judged.case.expect_outside.is_empty() { "" } else { " (expected)" };
-    let mut text = format!(
-        "{}: {}{expected}\n{}\n{}\n\n{}\n",
+    format!(
+        "{}: {}{expected}\n{}\n\n{}",
         file.name,
         judged.comparison.verdict().as_str(),
-        report.basis(),
         judged.fingerprints,
-        figures_table(&judged.comparison, Times::Rounded, Style::Plain),
-    );
-    for remark in report.remarks() {
-        text.push_str(&format!("- {remark}\n"));
-    }
-    text
+        judged.report(&file.name).details(Times::Rounded, Style::Plain),
+    )
 }
 
 /// Compares with the accepted snapshot, and leaves a pending one where insta's settings ask for it.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::discover::CaseFile;
-use super::judge::{Outcome, needs_gpu, runs_live};
+use super::judge::{needs_gpu, runs_live};
 use super::settings::has_gpu;
 use super::{Gate, GateError};
 use crate::case::Case;
-use crate::report::{Style, Times, figures_table};
+use crate::report::{Style, Times};
 
 /// The test that holds snapshots and cases together.
 const PAIRING: &str = "snapshots::match-cases";
@@ -77,20 +77,8 @@ fn run(gate: &Gate, file: &CaseFile) -> Result<(), Failed> {
     // nextest takes the line that starts with `Error: ` as the JUnit message.
     let headline = reasons.join("; ");
     eprintln!("Error: {}: {headline}", file.name);
-    eprint!("{}", details(&outcome));
+    if let Ok(judged) = &outcome.judged {
+        eprint!("{}", judged.report(&file.name).details(Times::Rounded, Style::of_stdout()));
+    }
     Err(Failed::from(headline))
-}
-
-/// Table and remarks of a case that could be judged.
-fn details(outcome: &Outcome) -> String {
-    let Ok(judged) = &outcome.judged else { return String::new() };
-    let report = judged.report(&outcome.name);
-    let style = Style::of_stdout();
-    let mut text = format!(
-        "{}\n{}\n",
-        report.basis(),
-        figures_table(&judged.comparison, Times::Rounded, style)
-    );
-    report.remarks().iter().for_each(|remark| text.push_str(&format!("- {remark}\n")));
-    text
 }

@@ -6,7 +6,7 @@ use crate::compare::{Comparison, Metric, Samples};
 use crate::stats::percentile_sorted;
 
 /// Points of a curve: as many as a screen can show.
-const POINTS: usize = 400;
+const POINTS: usize = 200;
 
 const REAL: RGBColor = RGBColor(31, 119, 180);
 const SIM: RGBColor = RGBColor(214, 39, 40);

@@ -12,7 +12,8 @@ mod table;
 pub use directory::{MARKER, write};
 pub use json::{CaseJson, CheckJson, FigureJson};
 pub use number::{duration, percent, signed_percent};
-pub use table::{Style, Times, figures_table, overview_table};
+use table::figures_table;
+pub use table::{Style, Times, overview_table};
 
 use crate::compare::Comparison;
 
@@ -64,6 +65,14 @@ impl Report<'_> {
         }
         remarks.extend(self.notes.iter().cloned());
         remarks
+    }
+
+    /// The whole comparison as text: what it rests on, all figures, all remarks.
+    pub fn details(&self, times: Times, style: Style) -> String {
+        let table = figures_table(self.comparison, times, style);
+        let mut text = format!("{}\n{table}\n", self.basis());
+        self.remarks().iter().for_each(|remark| text.push_str(&format!("- {remark}\n")));
+        text
     }
 
     /// How many runs stand behind each side.

@@ -68,7 +68,7 @@ impl Times {
 }
 
 /// All figures of a comparison, a row each.
-pub fn figures_table(comparison: &Comparison, times: Times, style: Style) -> String {
+pub(super) fn figures_table(comparison: &Comparison, times: Times, style: Style) -> String {
     let mut table = new_table(style);
     table.set_header(["figure", "real", "sim", "error", "tolerance", "n", "verdict", "remark"]);
     for figure in &comparison.figures {
