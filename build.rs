@@ -5,11 +5,15 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=.git/HEAD");
     println!("cargo::rerun-if-changed=.git/refs");
+    println!("cargo::rerun-if-changed=src");
     // The snapshot library otherwise asks cargo for the workspace at run time; every path that it
     // gets from us is absolute, so any root will do.
     println!("cargo::rustc-env=INSTA_WORKSPACE_ROOT=.");
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
     println!("cargo::rustc-env=SIMGATE_COMMIT={commit}");
+    if git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|s| !s.is_empty()) {
+        println!("cargo::rustc-env=SIMGATE_DIRTY=1");
+    }
 }
 
 /// The output of a git command in this package's own repository.

@@ -3,10 +3,15 @@
 
 pub mod backend;
 pub mod case;
+#[cfg(feature = "candle")]
+pub mod collect;
 pub mod compare;
 pub mod engine;
 pub mod files;
 pub mod gate;
+pub mod model;
+pub mod predict;
+pub mod profile;
 pub mod report;
 pub mod run;
 pub mod stats;
@@ -19,3 +24,6 @@ pub use workload::Workload;
 
 /// The commit that simgate was built from, where the build knew it.
 pub const COMMIT: Option<&str> = option_env!("SIMGATE_COMMIT");
+
+/// Whether the tree had uncommitted changes when simgate was built.
+pub const DIRTY: bool = matches!(option_env!("SIMGATE_DIRTY"), Some(_));

@@ -22,7 +22,7 @@ fn workload() -> Workload {
         decode_tokens: TOKENS as u32,
         arrival_ns: i * EVERY_NS,
     };
-    Workload { requests: (0..REQUESTS).map(request).collect(), prompts: Vec::new() }
+    Workload { requests: (0..REQUESTS).map(request).collect(), ..Workload::default() }
 }
 
 /// Request i: TTFT 10 ms + i x 0.1 ms, gaps 1 ms + i x 0.01 ms, all times `scale`.

@@ -6,10 +6,16 @@ use thiserror::Error;
 use crate::run::{Run, RunError};
 use crate::workload::Workload;
 
+#[cfg(feature = "candle")]
+pub(crate) mod candle;
+mod native;
 mod recorded;
 mod registry;
 mod served;
 
+#[cfg(feature = "candle")]
+pub use candle::{Candle, LoadedModel};
+pub use native::Native;
 pub use recorded::Recorded;
 pub use registry::Registry;
 pub use served::served;

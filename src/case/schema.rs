@@ -155,6 +155,8 @@ pub struct EngineFile {
     pub(super) kv_block_tokens: Scalar<Count>,
     /// KV blocks. Required in gated cases, so that both sides preempt alike.
     pub(super) kv_blocks: Option<Scalar<Count>>,
+    /// Share of the KV blocks kept free when a request is admitted; 1% when absent.
+    pub(super) kv_watermark: Option<Scalar<Percent>>,
     /// How kernels are launched; `eager` when absent.
     #[serde(default)]
     pub(super) launch: Launch,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::files::Hasher;
+use crate::workload::{Request, Workload};
 
 /// How a step's work is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -39,19 +40,50 @@ pub struct EngineConfig {
     pub kv_block_tokens: u32,
     /// KV blocks; absent where the engine takes what memory allows.
     pub kv_blocks: Option<u32>,
+    /// Share of the KV blocks kept free when a request is admitted, in hundredths of a percent.
+    pub kv_watermark_bp: u32,
     /// How kernels are launched.
     pub launch: Launch,
     /// Whether every request runs to its full output length.
     pub ignore_eos: bool,
 }
 
+/// The watermark of an engine that names none: 1 %, as in vLLM.
+pub const DEFAULT_KV_WATERMARK_BP: u32 = 100;
+
 impl EngineConfig {
+    /// KV blocks that hold `tokens` tokens.
+    pub fn blocks_for(&self, tokens: u32) -> u32 {
+        tokens.div_ceil(self.kv_block_tokens)
+    }
+
+    /// KV blocks that one request needs when its last token is computed. The last output token is
+    /// never fed back, so it takes no room.
+    pub fn blocks_of_request(&self, prefill_tokens: u32, decode_tokens: u32) -> u32 {
+        self.blocks_for(prefill_tokens.saturating_add(decode_tokens.saturating_sub(1)))
+    }
+
+    /// The KV blocks there are: as configured, or enough for `max_sequences` of the workload's
+    /// largest requests.
+    pub fn resolve_kv_blocks(&self, workload: &Workload) -> u32 {
+        self.kv_blocks.unwrap_or_else(|| {
+            let need = |r: &Request| self.blocks_of_request(r.prefill_tokens, r.decode_tokens);
+            let largest = workload.requests.iter().map(need).max().unwrap_or(1);
+            largest.saturating_mul(self.max_sequences).saturating_add(1)
+        })
+    }
+
     /// SHA-256 over the settings, in their order here.
     pub fn hash(&self) -> String {
         let mut hasher = Hasher::new("simgate engine v1");
         // Debug names of the two enums are their variants, which the format fixes.
         hasher.text(&format!("{:?} {:?}", self.policy, self.launch));
-        for number in [self.chunk_tokens, self.max_sequences, self.kv_block_tokens] {
+        for number in [
+            self.chunk_tokens,
+            self.max_sequences,
+            self.kv_block_tokens,
+            self.kv_watermark_bp,
+        ] {
             hasher.number(u64::from(number));
         }
         hasher.number(self.kv_blocks.map_or(u64::MAX, u64::from));
@@ -72,6 +104,7 @@ mod tests {
             max_sequences: 128,
             kv_block_tokens: 16,
             kv_blocks: Some(10_000),
+            kv_watermark_bp: 100,
             launch: Launch::Graph,
             ignore_eos: true,
         };
@@ -82,12 +115,13 @@ mod tests {
             EngineConfig { max_sequences: 64, ..base.clone() },
             EngineConfig { kv_block_tokens: 32, ..base.clone() },
             EngineConfig { kv_blocks: None, ..base.clone() },
+            EngineConfig { kv_watermark_bp: 0, ..base.clone() },
             EngineConfig { launch: Launch::Eager, ..base.clone() },
             EngineConfig { ignore_eos: false, ..base },
         ];
         let mut hashes: Vec<String> = variants.iter().map(EngineConfig::hash).collect();
         hashes.sort();
         hashes.dedup();
-        assert_eq!(hashes.len(), 8);
+        assert_eq!(hashes.len(), 9);
     }
 }

@@ -1,6 +1,50 @@
-//! The engine that both sides share: so far its settings, which decide whether two recordings are
-//! of the same engine.
+//! The engine that both sides share: `plan -> execute -> commit`.
+//!
+//! A policy turns the engine's state into a plan, which is pure data; an [`Executor`] carries it out
+//! and says when it ended and which tokens came; [`State::commit`] applies the outcome. The real side is
+//! an executor on candle with a monotonic clock, the sim side a predicting one with a virtual clock.
+//! Nothing in here knows which.
 
+use thiserror::Error;
+
+mod blocks;
+mod clock;
 mod config;
+mod executor;
+mod plan;
+mod policy;
+mod serve;
+mod state;
+#[cfg(test)]
+mod tests;
 
-pub use config::{EngineConfig, Launch, Policy};
+pub use blocks::BlockPool;
+pub use clock::{Clock, MonotonicClock, VirtualClock};
+pub use config::{DEFAULT_KV_WATERMARK_BP, EngineConfig, Launch, Policy};
+pub use executor::{ExecuteError, Executor, StepOutcome, StepSpans};
+pub use plan::{PlanItem, StepPlan};
+pub use policy::plan;
+pub use serve::{Limits, Served, serve};
+pub use state::{Sequence, State};
+
+/// Why the engine stopped.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A step that could not be carried out.
+    #[error("step {step}: {source}")]
+    Execute {
+        /// Its number.
+        step: u64,
+        /// The executor's reason.
+        source: ExecuteError,
+    },
+    /// A plan that breaks the engine's rules; a fault of the policy, not of the input.
+    #[error("step {step}: the plan {problem}")]
+    Plan {
+        /// Its number.
+        step: u64,
+        /// The rule that it breaks.
+        problem: String,
+    },
+}

@@ -79,6 +79,9 @@ pub struct RunMeta {
     /// Microseconds of an empty launch on this host, around the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_speed_index: Option<f64>,
+    /// How late the engine woke for an arrival that it waited for, at worst, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pacing_error_ns: Option<u64>,
     /// Start of the run, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
@@ -183,6 +186,7 @@ impl RunMeta {
             repeat: None,
             process: None,
             host_speed_index: None,
+            pacing_error_ns: None,
             started_at: None,
         }
     }

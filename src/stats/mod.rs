@@ -1,8 +1,10 @@
 //! Numbers without domain words: percentiles and means. Every room may use them.
 
 mod percentile;
+mod random;
 
 pub use percentile::{percentile_sorted, percentiles};
+pub use random::Random;
 
 /// Geometric mean of positive values; NaN for none.
 ///

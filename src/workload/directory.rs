@@ -1,17 +1,23 @@
 //! A workload directory: `trace_lengths.csv`, `trace_intervals.csv`, and `prompts.jsonl` unless
-//! the workload is lengths only.
+//! the workload is lengths only; `workload_meta.json` holds the seed of its token ids.
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Prompt, Request, Workload, WorkloadError};
-use crate::files::{FileError, NewDir, Table, TableWriter, find, read_text, write_inside};
+use crate::files::{
+    FileError, NewDir, Table, TableWriter, find, read_json, read_text, write_inside,
+};
 
 /// The file that makes a directory a workload.
 pub const MARKER: &str = "trace_lengths.csv";
 const LENGTHS: &str = MARKER;
 const INTERVALS: &str = "trace_intervals.csv";
 const PROMPTS: &str = "prompts.jsonl";
+const META: &str = "workload_meta.json";
+const SCHEMA_VERSION: u32 = 1;
 
 const LENGTH_COLUMNS: [&str; 4] =
     ["request_id", "prompt_id", "num_prefill_tokens", "num_decode_tokens"];
@@ -46,10 +52,34 @@ pub fn read(dir: &Path) -> Result<Workload, WorkloadError> {
     }
     requests.sort_by_key(|r| (r.arrival_ns, r.request_id));
     let prompts = match find(dir, PROMPTS)? {
-        Some(path) => read_prompts(&path, &requests)?,
+        Some(path) => {
+            let prompts = read_prompts(&path)?;
+            check_prompts(&path, &prompts, &requests)?;
+            prompts
+        }
         None => Vec::new(),
     };
-    Ok(Workload { requests, prompts })
+    Ok(Workload { requests, prompts, seed: read_meta(dir)?.seed })
+}
+
+/// What the CSVs have no column for. A directory of another tool may lack it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkloadMeta {
+    schema_version: u32,
+    seed: u64,
+}
+
+fn read_meta(dir: &Path) -> Result<WorkloadMeta, WorkloadError> {
+    let Some(path) = find(dir, META)? else {
+        return Ok(WorkloadMeta { schema_version: SCHEMA_VERSION, seed: 0 });
+    };
+    let meta: WorkloadMeta = read_json(&path)?;
+    if meta.schema_version > SCHEMA_VERSION {
+        let (found, supported) = (meta.schema_version, SCHEMA_VERSION);
+        return Err(FileError::SchemaVersion { path, found, supported }.into());
+    }
+    Ok(meta)
 }
 
 fn open(dir: &Path, file: &'static str) -> Result<Table, WorkloadError> {
@@ -120,7 +150,8 @@ fn read_arrivals(dir: &Path) -> Result<HashMap<u64, u64>, WorkloadError> {
     Ok(arrivals)
 }
 
-fn read_prompts(path: &Path, requests: &[Request]) -> Result<Vec<Prompt>, WorkloadError> {
+/// Reads a prompts file, one JSON object a line.
+pub(super) fn read_prompts(path: &Path) -> Result<Vec<Prompt>, WorkloadError> {
     let text = read_text(path)?;
     let mut prompts = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -133,6 +164,10 @@ fn read_prompts(path: &Path, requests: &[Request]) -> Result<Vec<Prompt>, Worklo
             })?;
         prompts.push(prompt);
     }
+    Ok(prompts)
+}
+
+fn check_prompts(path: &Path, prompts: &[Prompt], requests: &[Request]) -> Result<(), WorkloadError> {
     let by_id: HashMap<&str, &Prompt> = prompts.iter().map(|p| (p.prompt_id.as_str(), p)).collect();
     for request in requests {
         let problem = match by_id.get(request.prompt_id.as_str()) {
@@ -152,7 +187,7 @@ fn read_prompts(path: &Path, requests: &[Request]) -> Result<Vec<Prompt>, Worklo
         let request_id = request.request_id;
         return Err(WorkloadError::Prompt { path: path.to_owned(), request_id, problem });
     }
-    Ok(prompts)
+    Ok(())
 }
 
 /// Writes a workload in one step.
@@ -186,6 +221,10 @@ pub fn write(workload: &Workload, dir: &Path) -> Result<(), WorkloadError> {
         }
         write_inside(&path, &lines)?;
     }
+    let path = new.path().join(META);
+    let meta = WorkloadMeta { schema_version: SCHEMA_VERSION, seed: workload.seed };
+    let json = serde_json::to_vec(&meta).map_err(|e| FileError::json(&path, &e))?;
+    write_inside(&path, &json)?;
     new.commit()?;
     Ok(())
 }
@@ -207,7 +246,7 @@ mod tests {
                 text: (r.request_id % 2 == 0).then(|| "line\nbreak".to_owned()),
                 token_ids: Some((0..r.prefill_tokens).collect()),
             }).collect();
-            Workload { requests, prompts }
+            Workload { requests, prompts, seed: arrival_ns }
         }
     }
 

@@ -1,25 +1,38 @@
 //! What is served: requests with their prompts, lengths and arrival times.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::files::{FileError, Hasher};
+use crate::stats::Random;
 
 mod directory;
+mod generate;
+#[cfg(feature = "candle")]
+mod hugging_face;
 mod recipe;
+mod tokenize;
 
 pub use directory::{MARKER, read, write};
+pub use generate::{Sources, generate};
 pub use recipe::{Arrivals, Lengths, Prompts, Recipe};
+#[cfg(feature = "candle")]
+pub use hugging_face::HuggingFace;
+pub use tokenize::Tokenize;
 
 /// Requests, fully determined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Workload {
     /// Ascending by arrival, then by id; each id once.
     pub requests: Vec<Request>,
-    /// Prompts by id; empty for a workload of lengths only.
+    /// The prompts that requests name; empty for a workload of lengths only.
     pub prompts: Vec<Prompt>,
+    /// Seed of the token ids of a workload of lengths only.
+    pub seed: u64,
 }
 
 /// One request of a workload.
@@ -70,12 +83,34 @@ impl Workload {
             hasher.number(ids.len() as u64);
             ids.iter().for_each(|&id| hasher.number(u64::from(id)));
         }
+        hasher.number(self.seed);
         hasher.finish()
     }
 
-    /// The request called `id`.
-    pub fn request(&self, id: u64) -> Option<&Request> {
-        self.requests.iter().find(|r| r.request_id == id)
+    /// The prompt tokens of each request, in the order of `requests`. A workload of lengths only has
+    /// ids below `vocabulary` that follow from its seed and the prompt's id.
+    pub fn token_ids(&self, vocabulary: u32) -> Vec<Cow<'_, [u32]>> {
+        let known: HashMap<&str, &[u32]> = self
+            .prompts
+            .iter()
+            .filter_map(|p| Some((p.prompt_id.as_str(), p.token_ids.as_deref()?)))
+            .collect();
+        let of = |request: &Request| match known.get(request.prompt_id.as_str()) {
+            Some(ids) => Cow::Borrowed(*ids),
+            None => Cow::Owned(self.derived_ids(request, vocabulary)),
+        };
+        self.requests.iter().map(of).collect()
+    }
+
+    fn derived_ids(&self, request: &Request, vocabulary: u32) -> Vec<u32> {
+        let mut hasher = Hasher::new("simgate prompt v1");
+        hasher.number(self.seed);
+        hasher.text(&request.prompt_id);
+        let digits = hasher.finish();
+        // The first 16 of 64 hex digits are 64 bits.
+        let seed = u64::from_str_radix(&digits[..16], 16).unwrap_or_default();
+        let mut random = Random::new(seed, 0);
+        (0..request.prefill_tokens).map(|_| random.below(u64::from(vocabulary)) as u32).collect()
     }
 }
 
@@ -115,6 +150,60 @@ pub enum WorkloadError {
         request_id: u64,
         /// What is wrong.
         problem: String,
+    },
+    /// A prompt that cannot be used.
+    #[error("{}: prompt `{prompt_id}`: {problem}", path.display())]
+    FaultyPrompt {
+        /// The prompts file.
+        path: PathBuf,
+        /// The prompt.
+        prompt_id: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A prompts file without a prompt.
+    #[error("{}: no prompts: write one JSON object a line, with `prompt_id` and `text`", path.display())]
+    NoPrompts {
+        /// The prompts file.
+        path: PathBuf,
+    },
+    /// A model folder without a tokenizer.
+    #[error("{}: no tokenizer.json or tokenizer.json.zst here, which prompts that are text need", path.display())]
+    NoTokenizer {
+        /// The model folder.
+        path: PathBuf,
+    },
+    /// A file that is no tokenizer.
+    #[error("{}: not a tokenizer: {problem}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// The library's reason.
+        problem: String,
+    },
+    /// Bounds that a distribution practically never meets.
+    #[error("no length between {min} and {max} was drawn in 10000 tries: move the median between them")]
+    Unreachable {
+        /// Smallest.
+        min: u32,
+        /// Largest.
+        max: u32,
+    },
+    /// A trace with too few requests.
+    #[error("{}: the trace has {requests} requests, the case asks for {asked}", path.display())]
+    ShortTrace {
+        /// The trace directory.
+        path: PathBuf,
+        /// What it has.
+        requests: usize,
+        /// What is asked for.
+        asked: usize,
+    },
+    /// A path of a recipe that leads nowhere.
+    #[error("`{}` is neither beside the case file nor in the project", path.display())]
+    NoSuchPath {
+        /// The path as written.
+        path: PathBuf,
     },
     /// A workload without requests.
     #[error("{}: no requests", path.display())]

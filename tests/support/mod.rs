@@ -42,7 +42,7 @@ impl Project {
             arrival_ns: i * 1_000_000_000,
         };
         let workload =
-            Workload { requests: (0..requests).map(request).collect(), prompts: Vec::new() };
+            Workload { requests: (0..requests).map(request).collect(), ..Workload::default() };
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("cases")).unwrap();
         fs::create_dir_all(dir.path().join("baselines")).unwrap();

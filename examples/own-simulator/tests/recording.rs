@@ -15,7 +15,7 @@ fn workload() -> Workload {
         decode_tokens: 8,
         arrival_ns: u64::from(i) * 1_000_000_000,
     };
-    Workload { requests: (0..60).map(request).collect(), prompts: Vec::new() }
+    Workload { requests: (0..60).map(request).collect(), ..Workload::default() }
 }
 
 /// TTFT 2.02 ms + 50 us a prompt token, gaps of 1.49 ms, all times `scale`.

@@ -10,7 +10,7 @@ use super::scalar::{At, Scalar, Unit};
 use super::schema::{CandleFile, CaseFile, EngineFile, PercentilesFile, SideFile, ToleranceFile};
 use super::{Case, Side, WorkloadSource};
 use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances};
-use crate::engine::EngineConfig;
+use crate::engine::{DEFAULT_KV_WATERMARK_BP, EngineConfig};
 
 mod workload;
 
@@ -126,6 +126,13 @@ impl Check {
             max_sequences: self.count("max_sequences", &file.max_sequences, 1),
             kv_block_tokens: self.count("kv_block_tokens", &file.kv_block_tokens, 1),
             kv_blocks: file.kv_blocks.as_ref().map(|n| self.count("kv_blocks", n, 1)),
+            kv_watermark_bp: file.kv_watermark.as_ref().map_or(DEFAULT_KV_WATERMARK_BP, |share| {
+                let fraction = self.value(share).unwrap_or(0.0);
+                if fraction >= 1.0 {
+                    self.problem(share.at, "`kv_watermark` leaves no block to use", "it lies below 100%");
+                }
+                (fraction.min(1.0) * 10_000.0).round() as u32
+            }),
             launch: file.launch,
             ignore_eos: file.ignore_eos,
         }

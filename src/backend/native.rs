@@ -1,0 +1,49 @@
+//! simgate's own simulator: the shared engine with a predicting executor on a virtual clock.
+
+use super::{Backend, BackendError, Kind};
+use crate::engine::{EngineConfig, Limits, VirtualClock, serve};
+use crate::model::ModelConfig;
+use crate::predict::{PredictingExecutor, Predictor};
+use crate::profile::Profile;
+use crate::run::{Boundary, Run, RunMeta};
+use crate::workload::Workload;
+
+/// Predicts runs from a profile.
+pub struct Native {
+    predictor: Predictor,
+    engine: EngineConfig,
+    limits: Limits,
+    model_hash: String,
+}
+
+impl Native {
+    /// A simulator of `model` under `engine`.
+    pub fn new(profile: &Profile, model: &ModelConfig, engine: EngineConfig) -> Self {
+        Self {
+            predictor: Predictor::new(profile, model),
+            engine,
+            limits: Limits { max_positions: Some(model.max_positions), eos: model.eos },
+            model_hash: model.hash(),
+        }
+    }
+}
+
+impl Backend for Native {
+    fn kind(&self) -> Kind {
+        Kind::Seeded
+    }
+
+    fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
+        let mut executor = PredictingExecutor::new(&self.predictor, u64::from(repeat));
+        let mut clock = VirtualClock::default();
+        let served = serve(workload, &self.engine, self.limits, &mut executor, &mut clock)
+            .map_err(|error| BackendError::Failed(error.to_string()))?;
+        let mut meta = RunMeta::new("native", Boundary::Engine);
+        meta.hashes.model_config = Some(self.model_hash.clone());
+        meta.hashes.workload = Some(workload.hash());
+        meta.hashes.engine = Some(self.engine.hash());
+        meta.kv_blocks = Some(self.engine.resolve_kv_blocks(workload));
+        meta.repeat = Some(repeat);
+        Ok(Run { meta: Some(meta), ..served.run })
+    }
+}

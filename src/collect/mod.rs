@@ -1,0 +1,89 @@
+//! Collects profiles: times the engine's own op functions on the model's real weights, and whole steps
+//! of calibration runs that are no case.
+
+use thiserror::Error;
+
+use crate::backend::LoadedModel;
+use crate::backend::candle::{host, now};
+use crate::engine::EngineError;
+use crate::model::ModelError;
+use crate::predict::PredictError;
+use crate::profile::{Profile, ProfileMeta};
+
+mod ops;
+mod steps;
+
+/// How far a profile reaches. Nothing beyond is ever predicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ranges {
+    /// Most tokens of a step.
+    pub max_tokens: u32,
+    /// Most tokens in the cache of one sequence before a step.
+    pub max_context: u32,
+    /// Most sequences of a step.
+    pub max_sequences: u32,
+    /// Tokens of a KV block.
+    pub kv_block_tokens: u32,
+}
+
+/// Told what is being done: (what, parts done, parts in all).
+pub type Progress<'a> = &'a dyn Fn(&str, u64, u64);
+
+/// Why a profile could not be collected.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// candle failed.
+    #[error("candle: {0}")]
+    Candle(#[from] candle_core::Error),
+    /// A calibration run failed.
+    #[error("calibration: {0}")]
+    Engine(#[from] EngineError),
+    /// The profile does not cover its own calibration.
+    #[error("calibration: {0}")]
+    Predict(#[from] PredictError),
+}
+
+/// Measures a profile of `loaded`, which `name` names under `models/`.
+///
+/// # Errors
+/// The model's own errors.
+pub fn collect(
+    name: &str,
+    loaded: &LoadedModel,
+    ranges: Ranges,
+    progress: Progress<'_>,
+) -> Result<Profile, CollectError> {
+    let started_at = now();
+    let mut profile = Profile {
+        meta: ProfileMeta {
+            schema_version: 1,
+            model: name.to_owned(),
+            model_config: loaded.model.config.hash(),
+            weights: loaded.weights.to_string(),
+            device: "cpu".to_owned(),
+            host: host().cpu,
+            commit: crate::COMMIT.map(str::to_owned),
+            kv_block_tokens: ranges.kv_block_tokens,
+            run_ids: Vec::new(),
+            ended_at: started_at.clone(),
+            started_at,
+        },
+        ops: ops::measure(&loaded.model, ranges, progress)?,
+        host: Vec::new(),
+        residuals: Vec::new(),
+    };
+    steps::calibrate(&mut profile, loaded, ranges, progress)?;
+    profile.meta.ended_at = now();
+    Ok(profile)
+}
+
+/// 1, 2, 4, ... and `max`: op times bend most where shapes are small.
+fn powers_up_to(max: u32) -> Vec<u32> {
+    let mut values: Vec<u32> = (0..32).map(|k| 1 << k).take_while(|&v| v < max).collect();
+    values.push(max.max(1));
+    values
+}

@@ -1,0 +1,118 @@
+//! Whole steps of calibration runs: host spans by sequences, and how steps compare with the sum of
+//! their ops.
+
+use std::collections::BTreeMap;
+
+use super::{CollectError, Progress, Ranges};
+use crate::backend::LoadedModel;
+use crate::backend::candle::CandleExecutor;
+use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Policy, serve};
+use crate::predict::Predictor;
+use crate::profile::{HostEntry, Profile, Residual, Span};
+use crate::run::{Run, StepRecord};
+use crate::stats::percentile_sorted;
+use crate::workload::{Request, Workload};
+
+/// Calibration runs, each with other lengths; the first only warms up.
+const RUNS: u64 = 4;
+
+/// Adds host spans and residuals to `profile`, which has its ops already.
+pub(super) fn calibrate(
+    profile: &mut Profile,
+    loaded: &LoadedModel,
+    ranges: Ranges,
+    progress: Progress<'_>,
+) -> Result<(), CollectError> {
+    let engine = EngineConfig {
+        policy: Policy::Sarathi,
+        chunk_tokens: ranges.max_tokens,
+        max_sequences: ranges.max_sequences,
+        kv_block_tokens: ranges.kv_block_tokens,
+        kv_blocks: None,
+        kv_watermark_bp: 0,
+        launch: Launch::Eager,
+        ignore_eos: true,
+    };
+    let mut runs = Vec::new();
+    for seed in 0..RUNS {
+        let workload = workload(ranges, seed);
+        let mut executor = CandleExecutor::new(&loaded.model, &workload, &engine)?;
+        let mut clock = MonotonicClock::start();
+        let served = serve(&workload, &engine, Limits::default(), &mut executor, &mut clock)?;
+        progress("profile: calibration runs", seed + 1, RUNS);
+        if seed > 0 {
+            profile.meta.run_ids.push(format!("calibration-{seed}-{}", profile.meta.started_at));
+            runs.push(served.run);
+        }
+    }
+    profile.host = [Span::Schedule, Span::Post]
+        .into_iter()
+        .flat_map(|span| host(span, runs.iter().flat_map(|run| spans(run, span))))
+        .collect();
+    let predictor = Predictor::new(profile, &loaded.model.config);
+    for run in &runs {
+        for step in &run.steps {
+            profile.residuals.push(residual(&predictor, run, step)?);
+        }
+    }
+    Ok(())
+}
+
+/// Requests that all arrive at once, with lengths that thin the batch out one by one, so that steps of
+/// every number of sequences occur. Lengths follow from `seed`, and none is a case's.
+fn workload(ranges: Ranges, seed: u64) -> Workload {
+    let longest = ranges.max_context.min(ranges.max_tokens * 2);
+    let request = |i: u32| Request {
+        request_id: u64::from(i),
+        prompt_id: format!("calibration-{seed}-{i}"),
+        prefill_tokens: 1 + (7 * (i + 1) * (seed as u32 + 3)) % (longest / 2).max(1),
+        decode_tokens: (4 + 3 * i).min(longest / 2).max(1),
+        arrival_ns: 0,
+    };
+    let requests = (0..ranges.max_sequences).map(request).collect();
+    Workload { requests, prompts: Vec::new(), seed }
+}
+
+/// (sequences, ns) of every step.
+fn spans(run: &Run, span: Span) -> Vec<(u32, f64)> {
+    let time = |step: &StepRecord| match span {
+        Span::Schedule => step.schedule_ns,
+        Span::Post => step.post_ns,
+    };
+    let sequences = sequences_by_step(run);
+    run.steps.iter().map(|s| (sequences[s.step as usize].len() as u32, time(s) as f64)).collect()
+}
+
+/// (tokens, context) of every item, by step.
+fn sequences_by_step(run: &Run) -> Vec<Vec<(u32, u32)>> {
+    let mut steps = vec![Vec::new(); run.steps.len()];
+    for plan in &run.plans {
+        steps[plan.step as usize].push((plan.tokens, plan.context));
+    }
+    steps
+}
+
+fn host(span: Span, times: impl Iterator<Item = (u32, f64)>) -> Vec<HostEntry> {
+    let mut by_sequences: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    times.for_each(|(sequences, time)| by_sequences.entry(sequences).or_default().push(time));
+    let entry = |(sequences, mut times): (u32, Vec<f64>)| {
+        times.sort_unstable_by(f64::total_cmp);
+        let median_ns = percentile_sorted(&times, 0.5).round() as u64;
+        HostEntry { span, sequences, median_ns, samples: times.len() as u32 }
+    };
+    by_sequences.into_iter().map(entry).collect()
+}
+
+fn residual(predictor: &Predictor, run: &Run, step: &StepRecord) -> Result<Residual, CollectError> {
+    let items: Vec<_> = run.plans.iter().filter(|plan| plan.step == step.step).collect();
+    let sequences: Vec<(u32, u32)> = items.iter().map(|p| (p.tokens, p.context)).collect();
+    let request = |id: u64| &run.requests[id as usize];
+    // A token follows once the prompt is complete.
+    let rows = items.iter().filter(|p| p.context + p.tokens >= request(p.request_id).prefill_tokens);
+    let predicted = predictor.step(&sequences, rows.count() as u32)?;
+    let measured = (step.prepare_ns + step.launch_ns) as f64;
+    Ok(Residual {
+        decode_only: step.prefill_tokens == 0,
+        ratio: measured / (predicted.prepare_ns + predicted.ops_ns),
+    })
+}

@@ -1,0 +1,63 @@
+//! Carries a plan out.
+
+use thiserror::Error;
+
+use super::plan::StepPlan;
+use super::state::State;
+
+/// Carries steps out, for real or by prediction.
+pub trait Executor {
+    /// Carries out `plan`, whose scheduling began at `start_ns`. `state` already has the plan's KV
+    /// blocks.
+    ///
+    /// # Errors
+    /// Whatever keeps the step from its end.
+    fn execute(
+        &mut self,
+        plan: &StepPlan,
+        state: &State,
+        start_ns: u64,
+        clock: &dyn super::Clock,
+    ) -> Result<StepOutcome, ExecuteError>;
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepOutcome {
+    /// When its tokens were known.
+    pub end_ns: u64,
+    /// Where the time went, as far as the executor knows.
+    pub spans: StepSpans,
+    /// For each item that completes its request's known tokens, in plan order, the token that
+    /// follows; empty when the executor does not compute any.
+    pub tokens: Vec<u32>,
+}
+
+/// The parts of a step, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StepSpans {
+    /// Choosing the work, where the clock does not show it.
+    pub schedule_ns: u64,
+    /// Describing the batch.
+    pub prepare_ns: u64,
+    /// Launching.
+    pub launch_ns: u64,
+    /// Waiting for the device.
+    pub wait_ns: u64,
+    /// Handing out tokens, where the clock does not show it.
+    pub post_ns: u64,
+    /// Device time, when traced.
+    pub gpu_ns: Option<u64>,
+}
+
+/// Why a step could not be carried out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// A profile without the entry that a prediction needs.
+    #[error("{0}")]
+    Prediction(String),
+    /// The model's own error.
+    #[error("the model failed: {0}")]
+    Model(String),
+}

@@ -1,0 +1,23 @@
+//! What one step is to do, as pure data.
+
+/// The work of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StepPlan {
+    /// Requests that give up their KV blocks and wait again, in the order in which they do.
+    pub preempted: Vec<usize>,
+    /// Requests that stop waiting, in the order in which they came.
+    pub admitted: Vec<usize>,
+    /// What is computed.
+    pub items: Vec<PlanItem>,
+}
+
+/// The work on one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanItem {
+    /// The request, by its place in the workload.
+    pub request: usize,
+    /// Tokens to compute: a chunk of a prompt, or 1 for a decode.
+    pub tokens: u32,
+    /// Tokens in its KV cache before the step.
+    pub context: u32,
+}

@@ -1,0 +1,162 @@
+//! Everything a policy may look at: requests, their progress and KV blocks, who waits and who runs.
+
+use std::collections::VecDeque;
+
+use super::blocks::BlockPool;
+use super::config::EngineConfig;
+use super::plan::StepPlan;
+use crate::run::Status;
+
+/// A request's progress.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    /// Prompt tokens.
+    pub prompt: u32,
+    /// Output tokens asked for.
+    pub output: u32,
+    /// Output tokens known.
+    pub generated: u32,
+    /// Known tokens whose keys and values are in the cache.
+    pub computed: u32,
+    /// Its KV blocks, in the order of its tokens.
+    pub blocks: Vec<u32>,
+    /// How it ended, once it has.
+    pub ended: Option<Status>,
+}
+
+impl Sequence {
+    /// A request before its first step.
+    pub fn new(prompt: u32, output: u32) -> Self {
+        Self { prompt, output, generated: 0, computed: 0, blocks: Vec::new(), ended: None }
+    }
+
+    /// Tokens that are known: the prompt and what was generated.
+    pub fn known(&self) -> u32 {
+        self.prompt + self.generated
+    }
+
+    /// Known tokens that are not computed yet.
+    pub fn remaining(&self) -> u32 {
+        self.known() - self.computed
+    }
+
+    /// Whether its next step is a decode. After a preemption its tokens are computed anew like a
+    /// prompt.
+    pub fn decoding(&self) -> bool {
+        self.generated > 0 && self.remaining() == 1
+    }
+}
+
+/// The engine's state between two steps.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Its settings.
+    pub config: EngineConfig,
+    /// All requests, in the workload's order.
+    pub sequences: Vec<Sequence>,
+    /// Requests that have arrived and hold no blocks, first come first.
+    pub waiting: VecDeque<usize>,
+    /// Requests that are being served, in the order in which they were admitted.
+    pub running: Vec<usize>,
+    /// Free KV blocks.
+    pub blocks: BlockPool,
+}
+
+impl State {
+    /// An engine before its first request arrives.
+    pub fn new(config: EngineConfig, sequences: Vec<Sequence>, kv_blocks: u32) -> Self {
+        Self {
+            config,
+            sequences,
+            waiting: VecDeque::new(),
+            running: Vec::new(),
+            blocks: BlockPool::new(kv_blocks),
+        }
+    }
+
+    /// Blocks kept free when a request is admitted.
+    pub fn watermark(&self) -> u32 {
+        let share = u64::from(self.blocks.total()) * u64::from(self.config.kv_watermark_bp);
+        share.div_ceil(10_000) as u32
+    }
+
+    /// Blocks that `request` lacks to have `tokens` more computed.
+    pub fn lacking(&self, request: usize, tokens: u32) -> u32 {
+        let sequence = &self.sequences[request];
+        let held = sequence.blocks.len() as u32;
+        self.config.blocks_for(sequence.computed + tokens).saturating_sub(held)
+    }
+
+    /// Applies what a plan says of queues and blocks, before it is carried out.
+    ///
+    /// # Errors
+    /// The rule that the plan breaks.
+    pub fn begin(&mut self, plan: &StepPlan) -> Result<(), String> {
+        for &request in &plan.preempted {
+            let Some(place) = self.running.iter().position(|&r| r == request) else {
+                return Err(format!("preempts request {request}, which is not running"));
+            };
+            self.running.remove(place);
+            let sequence = &mut self.sequences[request];
+            self.blocks.give_back(&mut sequence.blocks);
+            sequence.computed = 0;
+            self.waiting.push_front(request);
+        }
+        for &request in &plan.admitted {
+            if self.waiting.pop_front() != Some(request) {
+                return Err(format!("admits request {request} before its turn"));
+            }
+            self.running.push(request);
+        }
+        if self.running.len() > self.config.max_sequences as usize {
+            return Err(format!("runs {} sequences", self.running.len()));
+        }
+        let mut tokens = 0;
+        for item in &plan.items {
+            let lacking = self.lacking(item.request, item.tokens);
+            let sequence = &mut self.sequences[item.request];
+            if item.tokens == 0 || item.tokens > sequence.remaining() || item.context != sequence.computed {
+                return Err(format!("computes {} tokens of request {}", item.tokens, item.request));
+            }
+            if !self.blocks.take(lacking, &mut sequence.blocks) {
+                return Err(format!("takes {lacking} blocks of {} free ones", self.blocks.free()));
+            }
+            tokens += item.tokens;
+        }
+        if tokens > self.config.chunk_tokens {
+            return Err(format!("computes {tokens} tokens"));
+        }
+        if plan.items.is_empty() {
+            return Err("does nothing while requests wait".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether `item` completes what is known of its request, so that a token follows.
+    pub fn completes(&self, item: &super::PlanItem) -> bool {
+        item.context + item.tokens == self.sequences[item.request].known()
+    }
+
+    /// Applies a step's outcome. `emitted` is called for each request that got a token, with its
+    /// number among the plan's tokens; it says whether the text ends there.
+    pub fn commit(&mut self, plan: &StepPlan, mut emitted: impl FnMut(usize, usize) -> bool) {
+        let mut tokens = 0;
+        for item in &plan.items {
+            let completes = self.completes(item);
+            let sequence = &mut self.sequences[item.request];
+            sequence.computed += item.tokens;
+            if !completes {
+                continue;
+            }
+            sequence.generated += 1;
+            let ends = emitted(item.request, tokens);
+            tokens += 1;
+            if ends || sequence.generated >= sequence.output {
+                sequence.ended = Some(Status::Ok);
+                self.blocks.give_back(&mut sequence.blocks);
+            }
+        }
+        let sequences = &self.sequences;
+        self.running.retain(|&request| sequences[request].ended.is_none());
+    }
+}

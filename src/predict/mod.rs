@@ -1,0 +1,183 @@
+//! From a profile to the time of a step. Every number is measured or interpolated between two that
+//! are; what lies outside is an error that names the op, the shape and the command that collects it.
+
+use thiserror::Error;
+
+use crate::model::{ModelConfig, Op, Shape, op_list};
+use crate::profile::{Profile, Span};
+use crate::stats::Random;
+
+mod executor;
+mod interpolate;
+
+pub use executor::PredictingExecutor;
+use interpolate::{Grid, Line};
+
+/// Why a step's time cannot be predicted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// The profile lacks an op altogether.
+    #[error("the profile has no entry for op `{op}`; collect it with `{command}`")]
+    MissingOp {
+        /// The op.
+        op: &'static str,
+        /// The command that collects it.
+        command: String,
+    },
+    /// A shape beyond the measured ones.
+    #[error("the profile has op `{op}` for {variable} {low} to {high}, not {asked}; collect it with `{command}`")]
+    OutOfRange {
+        /// The op or host span.
+        op: &'static str,
+        /// The variable that is out of range.
+        variable: &'static str,
+        /// What was asked for.
+        asked: u32,
+        /// Smallest measured.
+        low: u32,
+        /// Largest measured.
+        high: u32,
+        /// The command that collects it.
+        command: String,
+    },
+}
+
+/// The parts of a predicted step, ns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepTimes {
+    /// Choosing the work.
+    pub schedule_ns: f64,
+    /// Describing the batch.
+    pub prepare_ns: f64,
+    /// The model's ops.
+    pub ops_ns: f64,
+    /// Handing out tokens.
+    pub post_ns: f64,
+}
+
+/// Predicts steps of one model from one profile.
+#[derive(Debug, Clone)]
+pub struct Predictor {
+    model: ModelConfig,
+    /// By op, in the order of [`Op::ALL`].
+    tables: Vec<Option<Table>>,
+    schedule: Line,
+    post: Line,
+    /// Measured over predicted times: of decode steps, and of all others.
+    residuals: [Vec<f64>; 2],
+    command: String,
+}
+
+#[derive(Debug, Clone)]
+enum Table {
+    Rows(Line),
+    Sequence(Grid),
+}
+
+impl Predictor {
+    /// Arranges a profile for look-ups.
+    pub fn new(profile: &Profile, model: &ModelConfig) -> Self {
+        let table = |op: Op| {
+            let entries = || profile.ops.iter().filter(move |entry| entry.op == op);
+            if op.of_sequence() {
+                Grid::new(entries().filter_map(|entry| match entry.shape {
+                    Shape::Sequence { tokens, context } => Some((tokens, context, entry.median_ns)),
+                    Shape::Rows(_) => None,
+                }))
+                .map(Table::Sequence)
+            } else {
+                Line::new(entries().filter_map(|entry| match entry.shape {
+                    Shape::Rows(rows) => Some((rows, entry.median_ns)),
+                    Shape::Sequence { .. } => None,
+                }))
+                .map(Table::Rows)
+            }
+        };
+        let host = |span: Span| {
+            let entries = profile.host.iter().filter(|entry| entry.span == span);
+            Line::new(entries.map(|entry| (entry.sequences, entry.median_ns))).unwrap_or_default()
+        };
+        let residuals = |decode_only| {
+            let of_kind = profile.residuals.iter().filter(|r| r.decode_only == decode_only);
+            of_kind.map(|r| r.ratio).collect()
+        };
+        Self {
+            model: model.clone(),
+            tables: Op::ALL.into_iter().map(table).collect(),
+            schedule: host(Span::Schedule),
+            post: host(Span::Post),
+            residuals: [residuals(true), residuals(false)],
+            command: format!("simgate profile {}", profile.meta.model),
+        }
+    }
+
+    /// The time of a step over sequences of (tokens computed now, tokens in the cache before), of
+    /// which `rows` want their next token: sums of medians, without residual.
+    ///
+    /// # Errors
+    /// A shape that the profile does not cover.
+    pub fn step(&self, sequences: &[(u32, u32)], rows: u32) -> Result<StepTimes, PredictError> {
+        let mut times = StepTimes {
+            schedule_ns: self.host("schedule", &self.schedule, sequences)?,
+            prepare_ns: 0.0,
+            ops_ns: 0.0,
+            post_ns: self.host("post", &self.post, sequences)?,
+        };
+        for call in op_list(&self.model, sequences, rows) {
+            let time = self.op(call.op, call.shape)? * f64::from(call.count);
+            if call.op == Op::Prepare {
+                times.prepare_ns += time;
+            } else {
+                times.ops_ns += time;
+            }
+        }
+        Ok(times)
+    }
+
+    /// The time of one op, ns.
+    ///
+    /// # Errors
+    /// A shape that the profile does not cover.
+    pub fn op(&self, op: Op, shape: Shape) -> Result<f64, PredictError> {
+        let missing =
+            || PredictError::MissingOp { op: op.as_str(), command: self.command.clone() };
+        let out = |variable, asked, (low, high)| self.out_of_range(op.as_str(), variable, asked, low, high);
+        match (self.tables[op as usize].as_ref().ok_or_else(missing)?, shape) {
+            (Table::Rows(line), Shape::Rows(rows)) => {
+                line.at(rows).ok_or_else(|| out("rows", rows, line.range()))
+            }
+            (Table::Sequence(grid), Shape::Sequence { tokens, context }) => {
+                let (token_range, context_range) = grid.ranges();
+                if !within(tokens, token_range) {
+                    return Err(out("tokens", tokens, token_range));
+                }
+                grid.at(tokens, context).ok_or_else(|| out("context", context, context_range))
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    fn host(&self, name: &'static str, line: &Line, sequences: &[(u32, u32)]) -> Result<f64, PredictError> {
+        let count = sequences.len() as u32;
+        let (low, high) = line.range();
+        line.at(count).ok_or_else(|| self.out_of_range(name, "sequences", count, low, high))
+    }
+
+    fn out_of_range(&self, op: &'static str, variable: &'static str, asked: u32, low: u32, high: u32) -> PredictError {
+        PredictError::OutOfRange { op, variable, asked, low, high, command: self.command.clone() }
+    }
+
+    /// A measured ratio of a whole step to the sum of its ops, drawn at random; 1 where none was
+    /// measured.
+    pub fn residual(&self, decode_only: bool, random: &mut Random) -> f64 {
+        let [decode, mixed] = &self.residuals;
+        let of_kind = if decode_only { decode } else { mixed };
+        let from = if of_kind.is_empty() { decode } else { of_kind };
+        from.get(random.below(from.len() as u64) as usize).copied().unwrap_or(1.0)
+    }
+}
+
+fn within(value: u32, (low, high): (u32, u32)) -> bool {
+    (low..=high).contains(&value)
+}
