@@ -1,10 +1,13 @@
 //! Bakes the commit into the build: GPU machines and archives have no git.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=.git/HEAD");
-    println!("cargo::rerun-if-changed=.git/refs");
+    // A path that is not there would make every build run this again.
+    for path in [".git/HEAD", ".git/refs"].into_iter().filter(|path| Path::new(path).exists()) {
+        println!("cargo::rerun-if-changed={path}");
+    }
     println!("cargo::rerun-if-changed=src");
     // The snapshot library otherwise asks cargo for the workspace at run time; every path that it
     // gets from us is absolute, so any root will do.
@@ -19,7 +22,7 @@ fn main() {
 /// The output of a git command in this package's own repository.
 fn git(args: &[&str]) -> Option<String> {
     // A package unpacked inside somebody's checkout must not take on their commit.
-    if !std::path::Path::new(".git").exists() {
+    if !Path::new(".git").exists() {
         return None;
     }
     let output = Command::new("git").args(args).output().ok().filter(|o| o.status.success())?;

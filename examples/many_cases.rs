@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         decode_tokens: TOKENS as u32,
         arrival_ns: i * 1_000_000_000,
     };
-    let workload = Workload { requests: (0..REQUESTS).map(request).collect(), ..Workload::default() };
+    let workload =
+        Workload { requests: (0..REQUESTS).map(request).collect(), ..Workload::default() };
     fs::create_dir_all(root.join("cases"))?;
     workload::write(&workload, &root.join("workload"))?;
     for case in 0..cases {

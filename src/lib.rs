@@ -26,4 +26,4 @@ pub use workload::Workload;
 pub const COMMIT: Option<&str> = option_env!("SIMGATE_COMMIT");
 
 /// Whether the tree had uncommitted changes when simgate was built.
-pub const DIRTY: bool = matches!(option_env!("SIMGATE_DIRTY"), Some(_));
+pub const DIRTY: bool = option_env!("SIMGATE_DIRTY").is_some();

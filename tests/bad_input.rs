@@ -249,7 +249,7 @@ fn paths_and_names_that_lead_nowhere_are_named() {
     let project = project();
     project.write("cases/c.yaml", "workload: { dir: nowhere }\nreal: { recorded: { runs: [real] } }\nsim: { recorded: { runs: [sim] } }\n");
     let message = project.check("c").judged.unwrap_err().to_string();
-    assert!(message.contains("`nowhere` is neither beside the case file nor in"), "{message}");
+    assert!(message.contains("`nowhere` is neither beside the case file, nor in"), "{message}");
     project.write("cases/c.yaml", "workload: { dir: w }\nreal: { recorded: { runs: [real], boundary: engine } }\nsim: { registered: { name: mine } }\n");
     let message = project.check("c").judged.unwrap_err().to_string();
     assert!(

@@ -1,8 +1,11 @@
 //! What is said about a faulty case file: place, source line, and what would be right.
 
+mod support;
+
 use std::path::Path;
 
 use simgate::case::{Case, CaseError, Diagnostics, schema};
+use support::root;
 
 const SIDES: &str = "workload: { dir: w }\n\
     real: { recorded: { runs: [a], boundary: engine } }\n\
@@ -165,7 +168,7 @@ fn a_recipe_needs_all_of_its_parts_with_their_units() {
 
 #[test]
 fn the_committed_schema_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/case.schema.json");
+    let path = root().join("cases/case.schema.json");
     let committed = std::fs::read_to_string(path).unwrap();
     assert!(
         committed == schema::json_schema(),

@@ -5,12 +5,18 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{Project, TTFT_P50, run_of};
+use support::{Project, TTFT_P50, root, run_of};
 
 const A100: &str = "baselines/control/a100-sarathi-vs-vidur";
 
+/// The command; nextest says where it is when tests run from an archive.
+fn binary() -> std::ffi::OsString {
+    std::env::var_os("NEXTEST_BIN_EXE_simgate")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_simgate").into())
+}
+
 fn simgate(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simgate"));
+    let mut command = Command::new(binary());
     command.current_dir(dir).args(arguments);
     for variable in ["INSTA_UPDATE", "INSTA_FORCE_PASS", "SIMGATE_LIVE", "CI"] {
         command.env_remove(variable);
@@ -26,10 +32,6 @@ fn text(output: &Output) -> String {
 fn run(dir: &Path, arguments: &[&str]) -> (i32, String) {
     let output = simgate(dir, arguments).output().unwrap();
     (output.status.code().unwrap(), text(&output))
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// One row of a percentile table.
@@ -57,7 +59,7 @@ fn the_a100_prediction_is_caught_with_exact_figures() {
         "--out",
         out_argument,
     ];
-    let (code, text) = run(root(), &arguments);
+    let (code, text) = run(&root(), &arguments);
     assert_eq!(code, 1, "{text}");
     assert!(
         text.contains(
@@ -99,13 +101,13 @@ fn the_a100_prediction_is_caught_with_exact_figures() {
 #[test]
 fn a_comparison_without_tolerance_has_no_verdicts_and_exits_0() {
     let (real, sim) = (format!("{A100}/real"), format!("{A100}/sim"));
-    let (code, text) = run(root(), &["compare", &real, &sim, "--boundary", "engine"]);
+    let (code, text) = run(&root(), &["compare", &real, &sim, "--boundary", "engine"]);
     assert_eq!(code, 0);
     assert!(!text.contains("outside"), "{text}");
-    let (code, text) = run(root(), &["compare", &real, &sim]);
+    let (code, text) = run(&root(), &["compare", &real, &sim]);
     assert_eq!(code, 2);
     assert!(text.contains("has no run_meta.json: say where it was timed"), "{text}");
-    let (code, text) = run(root(), &["compare", &real, &sim, "--tolerance", "5"]);
+    let (code, text) = run(&root(), &["compare", &real, &sim, "--tolerance", "5"]);
     assert_eq!(code, 2);
     assert!(text.contains("`5` is not a percentage: write it as 5% or 0.5%"), "{text}");
 }
@@ -205,7 +207,7 @@ fn the_json_of_a_check_has_every_figure() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("check.json");
     let (code, text) =
-        run(root(), &["check", "synthetic/within", "--json", file.to_str().unwrap()]);
+        run(&root(), &["check", "synthetic/within", "--json", file.to_str().unwrap()]);
     assert_eq!(code, 0, "{text}");
     let json: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -227,7 +229,7 @@ fn a_gate_without_cases_or_with_a_filter_that_matches_none_is_an_error() {
     let (code, text) = run(project.root(), &["check"]);
     assert_eq!(code, 2);
     assert!(text.contains("a gate without cases cannot fail"), "{text}");
-    let (code, text) = run(root(), &["check", "nothing-like-it"]);
+    let (code, text) = run(&root(), &["check", "nothing-like-it"]);
     assert_eq!(code, 2);
     assert!(text.contains("no case matches `nothing-like-it`"), "{text}");
 }

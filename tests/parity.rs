@@ -3,11 +3,16 @@
 
 #![cfg(feature = "candle")]
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
-use simgate::model::{Batch, BatchSequence, KvCache, ModelConfig, Qwen3, load_weights, random_weights};
+use simgate::model::{
+    Batch, BatchSequence, KvCache, ModelConfig, Qwen3, load_weights, random_weights,
+};
+use support::root;
 
 /// Largest difference of a logit.
 const CLOSE: f32 = 1e-4;
@@ -34,7 +39,7 @@ struct Greedy {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-qwen3")
+    root().join("tests/fixtures/tiny-qwen3")
 }
 
 fn fixture() -> Fixture {
@@ -99,7 +104,10 @@ fn chunked_prefill_and_decode_agree_with_transformers() {
                 let logits = engine.step(&[(1, part, context)]);
                 context += part.len() as u32;
                 let expected = &known.logits[context as usize - 1];
-                assert!(difference(&logits[0], expected) < CLOSE, "chunk {chunk}, position {context}");
+                assert!(
+                    difference(&logits[0], expected) < CLOSE,
+                    "chunk {chunk}, position {context}"
+                );
             }
         }
     }
@@ -205,6 +213,10 @@ fn random_weights_are_the_same_on_every_machine() {
     let config = ModelConfig::read(&folder()).unwrap();
     let weights = random_weights(&config, 0, &Device::Cpu).unwrap();
     let first = weights.get((128, 32), "model.embed_tokens.weight").unwrap();
-    let first: Vec<f32> = first.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-    assert_eq!(first[..2].iter().map(|x| x.to_bits()).collect::<Vec<_>>(), [1_013_797_685, 3_139_091_255]);
+    let first: Vec<f32> =
+        first.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    assert_eq!(
+        first[..2].iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+        [1_013_797_685, 3_139_091_255]
+    );
 }

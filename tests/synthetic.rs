@@ -1,11 +1,14 @@
 //! The synthetic baselines: written by the formula here, and still what it gives.
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::PathBuf;
 
 use simgate::backend::served;
 use simgate::files::{read_text, write_inside};
 use simgate::run::{self, Boundary, Run, RunMeta};
 use simgate::workload::{self, Request, Workload};
+use support::root;
 
 const REQUESTS: u64 = 301;
 const TOKENS: u64 = 3;
@@ -44,7 +47,7 @@ fn run(scale: f64, process: u32) -> Run {
 
 /// Each side's folder and how much slower than the formula it is.
 fn sides() -> [(PathBuf, f64); 3] {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("baselines/synthetic");
+    let root = root().join("baselines/synthetic");
     [
         (root.join("within/real"), 1.0),
         (root.join("within/sim"), 1.01),
@@ -70,7 +73,7 @@ fn committed_runs_are_what_the_formula_gives() {
 
 #[test]
 fn percentiles_are_those_known_by_hand() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let file = |relative: &str| simgate::gate::CaseFile {
         path: root.join(format!("cases/{relative}.yaml")),
         name: relative.replace('/', "::"),
@@ -117,6 +120,6 @@ fn write_the_baselines() {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("baselines/synthetic/within/workload");
+    let root = root().join("baselines/synthetic/within/workload");
     workload::write(&workload(), &root).unwrap();
 }

@@ -1,6 +1,7 @@
 //! simgate's own engine on candle: the shared engine with an executor that runs the model.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use candle_core::Device;
@@ -38,20 +39,15 @@ impl LoadedModel {
 
 /// Serves workloads for real.
 pub struct Candle {
-    loaded: LoadedModel,
+    loaded: Rc<LoadedModel>,
     engine: EngineConfig,
     process: u32,
 }
 
 impl Candle {
     /// An engine around a loaded model; `process` is the number of this process in a recording.
-    pub fn new(loaded: LoadedModel, engine: EngineConfig, process: u32) -> Self {
+    pub fn new(loaded: Rc<LoadedModel>, engine: EngineConfig, process: u32) -> Self {
         Self { loaded, engine, process }
-    }
-
-    /// The model.
-    pub fn loaded(&self) -> &LoadedModel {
-        &self.loaded
     }
 
     fn meta(&self, workload: &Workload, repeat: u32) -> RunMeta {

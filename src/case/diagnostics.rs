@@ -109,12 +109,21 @@ fn span(text: &str, at: Location) -> Range<usize> {
         }
         offset
     };
-    let start = at.span().byte_offset().unwrap_or(0);
+    // Some errors come with a line and a column only.
+    let start = at.span().byte_offset().unwrap_or_else(|| byte_of(text, at));
     let end = start + at.span().byte_len().unwrap_or(0);
     let start = clamp(start);
     // A block mapping's span runs over many lines; its first line is enough to find it.
     let line = text[start..].find('\n').map_or(text.len(), |n| start + n);
     start..clamp(end).clamp(start, line.max(start))
+}
+
+fn byte_of(text: &str, at: Location) -> u64 {
+    let line = text.split_inclusive('\n').take(at.line().saturating_sub(1) as usize).map(str::len);
+    let start: usize = line.sum();
+    let column = at.column().saturating_sub(1) as usize;
+    let within = text.get(start..).unwrap_or_default().chars().take(column).map(char::len_utf8);
+    (start + within.sum::<usize>()) as u64
 }
 
 /// The YAML library's message, without its advice to programmers.
@@ -141,12 +150,17 @@ fn explain(error: &YamlError) -> (String, String) {
             "the file expands to more than a case can hold".to_owned(),
             "write the values out instead of nesting aliases".to_owned(),
         ),
+        YamlError::Eof { .. } => (
+            "the file ends where a case should stand".to_owned(),
+            "`simgate new` writes a starter case".to_owned(),
+        ),
         YamlError::Unexpected { expected: "mapping start", .. } => {
             ("expected a mapping here".to_owned(), "write `{ key: value }`".to_owned())
         }
-        YamlError::Unexpected { expected: "string scalar", .. } => {
-            ("expected a single value here".to_owned(), String::new())
-        }
+        YamlError::Unexpected { expected: "string scalar", .. } => (
+            "expected a single value here".to_owned(),
+            "write one value, not a list or mapping".to_owned(),
+        ),
         other => {
             let options = serde_saphyr::render_options! {
                 formatter: &UserMessageFormatter,
@@ -154,7 +168,9 @@ fn explain(error: &YamlError) -> (String, String) {
             };
             let text = other.render_with_options(options);
             let message = text.split(" at line ").next().unwrap_or(&text);
-            (message.replace("missing field", "missing key"), String::new())
+            let help =
+                "write the file as YAML; `simgate new` writes a starter case to compare with";
+            (message.replace("missing field", "missing key"), help.to_owned())
         }
     }
 }

@@ -4,13 +4,13 @@
 //! there, each with its place. [`validate`](self) then reads every value with its unit and every
 //! combination, and reports all faults of the file at once.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::compare::{Figure, Tolerances};
 use crate::engine::EngineConfig;
+use crate::files::{FileError, read_text};
 use crate::run::Boundary;
 use crate::workload::Recipe;
 
@@ -136,13 +136,8 @@ impl Side {
 #[non_exhaustive]
 pub enum CaseError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] FileError),
     /// It has faults.
     #[error("{0}")]
     Invalid(Box<Diagnostics>),
@@ -154,8 +149,7 @@ impl Case {
     /// # Errors
     /// An unreadable file, or [`Diagnostics`] with every fault that could be found.
     pub fn read(path: &Path) -> Result<Self, CaseError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| CaseError::Read { path: path.to_owned(), source })?;
+        let text = read_text(path)?;
         Self::parse(path, &text)
     }
 

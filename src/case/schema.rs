@@ -13,6 +13,13 @@ use super::units::{Count, Duration, Number, Percent, Rate, Seed};
 use crate::engine::{Launch, Policy};
 use crate::run::Boundary;
 
+/// A key that is there has a value: `tolerance:` with nothing behind it must not switch a gate off.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A simgate case: one workload served by a real and a simulated side, and how far they may drift
 /// apart.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -20,29 +27,38 @@ use crate::run::Boundary;
 #[schemars(title = "simgate case")]
 pub struct CaseFile {
     /// Model, by its folder under `models/`. Required where a side is candle or native.
+    #[serde(default, deserialize_with = "given")]
     pub(super) model: Option<At<String>>,
     /// Hardware the case is about, such as `h100` or `cpu`. Required where a side is candle or
     /// native.
+    #[serde(default, deserialize_with = "given")]
     pub(super) hardware: Option<At<String>>,
     /// What is served.
     pub(super) workload: At<WorkloadFile>,
     /// The engine both sides share. Required where a side is candle or native.
+    #[serde(default, deserialize_with = "given")]
     pub(super) engine: Option<At<EngineFile>>,
     /// The side that is believed.
     pub(super) real: At<SideFile>,
     /// The side that is judged.
     pub(super) sim: At<SideFile>,
     /// How far the sides may lie apart. Without it the case is judged on structure only.
+    #[serde(default, deserialize_with = "given")]
     pub(super) tolerance: Option<At<ToleranceFile>>,
     /// Marks a negative control.
+    #[serde(default, deserialize_with = "given")]
     pub(super) expect: Option<ExpectFile>,
     /// Amplification of step-time errors, for figures whose tolerance it widens: `ttft.p90: 4.1`.
+    #[serde(default, deserialize_with = "given")]
     pub(super) kappa: Option<BTreeMap<String, Scalar<Number>>>,
     /// `any` lets a live run on another machine than the profile's count.
+    #[serde(default, deserialize_with = "given")]
     pub(super) machine: Option<MachineFile>,
     /// `none` marks a case without a recording, which only runs live.
+    #[serde(default, deserialize_with = "given")]
     pub(super) baseline: Option<At<BaselineFile>>,
     /// Why sides that were timed at unlike boundaries may be compared here.
+    #[serde(default, deserialize_with = "given")]
     pub(super) allow_boundary_mismatch: Option<At<String>>,
 }
 
@@ -51,16 +67,22 @@ pub struct CaseFile {
 #[serde(deny_unknown_fields)]
 pub struct WorkloadFile {
     /// A workload directory; excludes every other key.
+    #[serde(default, deserialize_with = "given")]
     pub(super) dir: Option<At<String>>,
     /// What users send.
+    #[serde(default, deserialize_with = "given")]
     pub(super) prompts: Option<PromptsFile>,
     /// How many tokens they ask for.
+    #[serde(default, deserialize_with = "given")]
     pub(super) output_tokens: Option<LengthsFile>,
     /// When they come.
+    #[serde(default, deserialize_with = "given")]
     pub(super) arrivals: Option<ArrivalsFile>,
     /// How many there are.
+    #[serde(default, deserialize_with = "given")]
     pub(super) requests: Option<Scalar<Count>>,
     /// Seed of everything drawn; 0 when absent.
+    #[serde(default, deserialize_with = "given")]
     pub(super) seed: Option<Scalar<Seed>>,
 }
 
@@ -154,8 +176,10 @@ pub struct EngineFile {
     /// Tokens of one KV block.
     pub(super) kv_block_tokens: Scalar<Count>,
     /// KV blocks. Required in gated cases, so that both sides preempt alike.
+    #[serde(default, deserialize_with = "given")]
     pub(super) kv_blocks: Option<Scalar<Count>>,
     /// Share of the KV blocks kept free when a request is admitted; 1% when absent.
+    #[serde(default, deserialize_with = "given")]
     pub(super) kv_watermark: Option<Scalar<Percent>>,
     /// How kernels are launched; `eager` when absent.
     #[serde(default)]
@@ -178,6 +202,7 @@ pub enum SideFile {
         /// `hardware/model` of a profile under `baselines/`, or `here` to collect one first.
         profile: At<String>,
         /// Seeds to run; 16 when absent.
+        #[serde(default, deserialize_with = "given")]
         seeds: Option<Scalar<Count>>,
     },
     /// Run directories.
@@ -185,6 +210,7 @@ pub enum SideFile {
         /// Each one run, or a folder of repeats.
         runs: Vec<At<String>>,
         /// Where they were timed, for runs without `run_meta.json`.
+        #[serde(default, deserialize_with = "given")]
         boundary: Option<Boundary>,
     },
     /// A backend that the test program registers.
@@ -192,17 +218,21 @@ pub enum SideFile {
         /// Its name.
         name: At<String>,
         /// Repeats of a measured backend, seeds of a seeded one; 5 and 16 when absent.
+        #[serde(default, deserialize_with = "given")]
         repeats: Option<Scalar<Count>>,
         /// Where it is timed, when its runs do not say.
+        #[serde(default, deserialize_with = "given")]
         boundary: Option<Boundary>,
     },
     /// Results of another tool.
     Import {
         /// Their format; found out when absent.
+        #[serde(default, deserialize_with = "given")]
         format: Option<String>,
         /// One file a repeat.
         files: Vec<At<String>>,
         /// Where they were timed.
+        #[serde(default, deserialize_with = "given")]
         boundary: Option<Boundary>,
     },
     /// A program and its arguments.
@@ -249,10 +279,13 @@ impl<'de> Deserialize<'de> for SideFile {
 #[serde(deny_unknown_fields)]
 pub struct CandleFile {
     /// Processes to record; 5 when absent.
+    #[serde(default, deserialize_with = "given")]
     pub(super) processes: Option<Scalar<Count>>,
     /// Repeats in each process; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
     pub(super) repeats: Option<Scalar<Count>>,
     /// Unrecorded repeats before them; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
     pub(super) warmup: Option<Scalar<Count>>,
 }
 
@@ -261,12 +294,16 @@ pub struct CandleFile {
 #[serde(deny_unknown_fields)]
 pub struct ToleranceFile {
     /// Time to first token.
+    #[serde(default, deserialize_with = "given")]
     pub(super) ttft: Option<PercentilesFile>,
     /// Gaps between tokens.
+    #[serde(default, deserialize_with = "given")]
     pub(super) tbt: Option<PercentilesFile>,
     /// Time per output token.
+    #[serde(default, deserialize_with = "given")]
     pub(super) tpot: Option<PercentilesFile>,
     /// Arrival to completion.
+    #[serde(default, deserialize_with = "given")]
     pub(super) e2e: Option<PercentilesFile>,
 }
 
@@ -275,10 +312,13 @@ pub struct ToleranceFile {
 #[serde(deny_unknown_fields)]
 pub struct PercentilesFile {
     /// On the median.
+    #[serde(default, deserialize_with = "given")]
     pub(super) p50: Option<Scalar<Percent>>,
     /// On the 90th percentile.
+    #[serde(default, deserialize_with = "given")]
     pub(super) p90: Option<Scalar<Percent>>,
     /// On the 99th percentile.
+    #[serde(default, deserialize_with = "given")]
     pub(super) p99: Option<Scalar<Percent>>,
 }
 

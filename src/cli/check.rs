@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
+use simgate::case::Case;
 use simgate::compare::{CaseVerdict, Verdict};
 use simgate::files::write_file;
-use simgate::gate::{CaseFile, Gate, Outcome, Settings};
+use simgate::gate::{CaseFile, Drift, Outcome, Settings};
 use simgate::report::{self, CaseJson, CheckJson, FigureJson, Style, Times, signed_percent};
+
+use super::progress::Bar;
+use super::{OUTSIDE, UNDECIDED, USAGE, WITHIN, say};
 
 /// Run the gate: judge every case and check its snapshot
 ///
@@ -28,31 +32,31 @@ pub struct Check {
     /// Write a comparison directory for each case
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Folder of cases
-    #[arg(long, value_name = "DIR", default_value = "cases")]
-    cases: PathBuf,
-    /// Folder of baselines and snapshots
-    #[arg(long, value_name = "DIR", default_value = "baselines")]
-    baselines: PathBuf,
+    #[command(flatten)]
+    project: super::Project,
 }
 
 impl Check {
     /// Runs the gate and prints an overview, then what is red.
     pub fn run(&self) -> anyhow::Result<u8> {
-        // From the working directory, also under `cargo run`.
-        let here = std::env::current_dir().context("cannot read the working directory")?;
         let mut settings = Settings::from_env();
         settings.live |= self.live;
-        let gate = Gate::new(here.join(&self.cases))
-            .baselines(here.join(&self.baselines))
-            .settings(settings);
+        let live = settings.live;
+        let gate = self.project.gate(settings)?;
         let all = gate.case_files()?;
         let files = self.selected(&all)?;
         if self.list {
             return list(&files);
         }
-        let outcomes: Vec<Outcome> = files.iter().map(|file| gate.check(file)).collect();
-        print(&outcomes);
+        let (files, skipped): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| live || !live_only(file));
+        let bar = Bar::new();
+        let check = |file: &&CaseFile| {
+            gate.check_with(file, &|what, done, all| bar.show(&file.name, what, done, all))
+        };
+        let outcomes: Vec<Outcome> = files.iter().map(check).collect();
+        bar.clear();
+        print(&outcomes, &skipped);
         for (outcome, file) in outcomes.iter().zip(&files) {
             if let (Some(out), Ok(judged)) = (&self.out, &outcome.judged) {
                 let dir = out.join(&file.relative);
@@ -60,13 +64,13 @@ impl Check {
             }
         }
         self.write_json(&outcomes)?;
-        let code = outcomes.iter().map(Outcome::exit_code).max_by_key(|code| severity(*code));
+        let mut codes: Vec<u8> = outcomes.iter().map(Outcome::exit_code).collect();
         let pairing = if self.filter.is_none() { gate.check_pairing() } else { Ok(()) };
         if let Err(error) = pairing {
             eprintln!("error: {error}");
-            return Ok(code.filter(|code| *code != 0).unwrap_or(1));
+            codes.push(OUTSIDE);
         }
-        Ok(code.unwrap_or(0))
+        Ok(codes.into_iter().max_by_key(|code| severity(*code)).unwrap_or(WITHIN))
     }
 
     fn selected<'a>(&self, all: &'a [CaseFile]) -> anyhow::Result<Vec<&'a CaseFile>> {
@@ -94,20 +98,20 @@ impl Check {
 /// Which exit code wins over several cases: 2 before 1 before 3 before 0.
 fn severity(code: u8) -> u8 {
     match code {
-        2 => 3,
-        1 => 2,
-        3 => 1,
+        USAGE => 3,
+        OUTSIDE => 2,
+        UNDECIDED => 1,
         _ => 0,
     }
 }
 
 fn list(files: &[&CaseFile]) -> anyhow::Result<u8> {
-    let mut faulty = 0;
+    let mut faulty = WITHIN;
     for file in files {
-        match simgate::case::Case::read(&file.path) {
-            Ok(_) => println!("{}", file.name),
+        match Case::read(&file.path) {
+            Ok(_) => say!("{}", file.name),
             Err(error) => {
-                faulty = 2;
+                faulty = USAGE;
                 eprintln!("{error}");
             }
         }
@@ -115,21 +119,31 @@ fn list(files: &[&CaseFile]) -> anyhow::Result<u8> {
     Ok(faulty)
 }
 
-fn print(outcomes: &[Outcome]) {
+/// Whether the case only runs live; a faulty one reports itself.
+fn live_only(file: &CaseFile) -> bool {
+    Case::read(&file.path).is_ok_and(|case| case.live_only)
+}
+
+fn print(outcomes: &[Outcome], skipped: &[&CaseFile]) {
     let style = Style::of_stdout();
     let rows: Vec<_> = outcomes.iter().map(overview_row).collect();
-    println!(
+    say!(
         "{}",
         report::overview_table(&["", "case", "verdict", "worst figure", "error"], &rows, style)
     );
     for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
-        println!("\n{}: {}", outcome.name, outcome.reasons().join("\n"));
+        say!("\n{}: {}", outcome.name, outcome.reasons().join("\n"));
         if let Ok(judged) = &outcome.judged {
-            print!("{}", judged.report(&outcome.name).details(Times::Rounded, style));
+            say!("{}", judged.report(&outcome.name).details(Times::Rounded, style).trim_end());
         }
     }
+    for file in skipped {
+        say!("skipped {}: it only runs live (--live)", file.name);
+    }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
-    println!("\n{passed} passed, {} failed", outcomes.len() - passed);
+    let skipped =
+        if skipped.is_empty() { String::new() } else { format!(", {} skipped", skipped.len()) };
+    say!("\n{passed} passed, {} failed{skipped}", outcomes.len() - passed);
 }
 
 fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
@@ -139,9 +153,11 @@ fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
     if expected && passed {
         word.push_str(" as expected");
     }
-    if outcome.drift.is_some() {
-        word.push_str(", snapshot differs");
-    }
+    word.push_str(match outcome.drift {
+        Some(Drift::New { .. }) => ", no snapshot",
+        Some(Drift::Changed { .. }) => ", snapshot differs",
+        None => "",
+    });
     let worst = outcome.judged.as_ref().ok().and_then(|judged| judged.worst());
     let cells = vec![
         if passed { "ok" } else { "RED" }.to_owned(),
@@ -152,7 +168,7 @@ fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
     ];
     let colour = match (passed, outcome.exit_code()) {
         (true, _) => Verdict::Within,
-        (false, 3) => Verdict::Undecided,
+        (false, UNDECIDED) => Verdict::Undecided,
         (false, _) => Verdict::Outside,
     };
     (cells, Some(colour))

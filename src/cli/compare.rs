@@ -10,6 +10,8 @@ use simgate::gate::{Gate, load_recorded};
 use simgate::report::{self, Report, Style, Times};
 use simgate::run::Boundary;
 
+use super::{OUTSIDE, UNDECIDED, WITHIN, say};
+
 /// Compare two recorded runs, or two folders of repeats
 ///
 /// Without a tolerance there are no verdicts and the exit code is 0.
@@ -25,7 +27,7 @@ pub struct Compare {
     #[arg(long, value_name = "FILE", conflicts_with = "tolerance")]
     case: Option<PathBuf>,
     /// Hold every figure that both sides have to this
-    #[arg(long, value_name = "PERCENT", value_parser = parse_tolerance)]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_tolerance, allow_hyphen_values = true)]
     tolerance: Option<Tolerance>,
     /// Where runs without run_meta.json were timed
     #[arg(long)]
@@ -89,18 +91,18 @@ impl Compare {
     ) -> anyhow::Result<u8> {
         let title = format!("{} against {}", self.sim.display(), self.real.display());
         let report = Report { title: &title, comparison, notes };
-        print!("{}", report.details(Times::Exact, Style::of_stdout()));
+        say!("{}", report.details(Times::Exact, Style::of_stdout()).trim_end());
         if let Some(out) = &self.out {
             report::write(&report, out)?;
-            println!("report: {}", out.join("summary.md").display());
+            say!("report: {}", out.join("summary.md").display());
         }
         Ok(match (passed, comparison.verdict()) {
-            (Some(true), _) => 0,
-            (None, _) if self.tolerance.is_none() => 0,
-            (_, CaseVerdict::StructureOnly) => 0,
-            (None, CaseVerdict::Judged(Verdict::Within)) => 0,
-            (_, CaseVerdict::Judged(Verdict::Undecided)) => 3,
-            (_, CaseVerdict::Judged(_)) => 1,
+            (Some(true), _) => WITHIN,
+            (None, _) if self.tolerance.is_none() => WITHIN,
+            (_, CaseVerdict::StructureOnly) => WITHIN,
+            (None, CaseVerdict::Judged(Verdict::Within)) => WITHIN,
+            (_, CaseVerdict::Judged(Verdict::Undecided)) => UNDECIDED,
+            (_, CaseVerdict::Judged(_)) => OUTSIDE,
         })
     }
 }

@@ -7,6 +7,8 @@ use clap::Args;
 use simgate::case::Case;
 use simgate::files::write_file;
 
+use super::say;
+
 /// Write a starter case, or a test harness into an existing crate
 ///
 /// Example: simgate new h100/my-model/spaced-2s
@@ -18,6 +20,9 @@ pub struct New {
     /// Write tests/gate.rs, the Cargo.toml lines and the nextest profile into the crate here
     #[arg(long)]
     harness: bool,
+    /// With --harness: depend on this checkout of simgate instead of a release on crates.io
+    #[arg(long, value_name = "DIR", requires = "harness")]
+    simgate: Option<PathBuf>,
 }
 
 const CASE: &str = include_str!("new/case.yaml");
@@ -29,7 +34,7 @@ impl New {
     /// Writes what was asked for; nothing that exists is changed but Cargo.toml, which gains lines.
     pub fn run(&self) -> anyhow::Result<u8> {
         if self.harness {
-            write_harness()?;
+            write_harness(self.simgate.as_deref())?;
         }
         if let Some(name) = &self.case {
             write_case(name)?;
@@ -61,35 +66,35 @@ fn write_case(name: &str) -> anyhow::Result<()> {
     if !schema.exists() {
         create(schema, &simgate::case::schema::json_schema())?;
     }
-    println!("next: put workload and runs where the case says, then run `simgate check {stem}`");
+    say!("next: put workload and runs where the case says, then run `simgate check {stem}`");
     Ok(())
 }
 
-fn write_harness() -> anyhow::Result<()> {
+fn write_harness(simgate: Option<&Path>) -> anyhow::Result<()> {
     let manifest = Path::new("Cargo.toml");
     let text = std::fs::read_to_string(manifest)
         .context("cannot read Cargo.toml: run this in the folder of an existing crate")?;
-    let updated = add_to_manifest(&text).context("cannot change Cargo.toml")?;
+    let updated = add_to_manifest(&text, simgate).context("cannot change Cargo.toml")?;
     // The file that is ours comes first: where it exists, nothing is touched.
     create(Path::new("tests/gate.rs"), HARNESS)?;
     if updated != text {
         write_file(manifest, updated.as_bytes())?;
-        println!("changed Cargo.toml");
+        say!("changed Cargo.toml");
     }
     for (path, text) in [(".config/nextest.toml", NEXTEST), (".cargo/config.toml", CARGO_CONFIG)] {
         let path = Path::new(path);
         if path.exists() {
-            println!("{} exists; add to it what you need of:\n{text}", path.display());
+            say!("{} exists; add to it what you need of:\n{text}", path.display());
         } else {
             create(path, text)?;
         }
     }
-    println!("next: `simgate new my-case`, then `cargo nextest run` or `cargo test --test gate`");
+    say!("next: `simgate new my-case`, then `cargo nextest run` or `cargo test --test gate`");
     Ok(())
 }
 
 /// Adds the dev-dependency and the test target, where they are missing.
-fn add_to_manifest(text: &str) -> anyhow::Result<String> {
+fn add_to_manifest(text: &str, checkout: Option<&Path>) -> anyhow::Result<String> {
     let mut manifest: toml_edit::DocumentMut = text.parse()?;
     if manifest.get("package").is_none() {
         bail!("it has no [package]: simgate needs a crate, not a virtual workspace");
@@ -101,7 +106,10 @@ fn add_to_manifest(text: &str) -> anyhow::Result<String> {
     };
     if dependencies.get("simgate").is_none() {
         let mut simgate = toml_edit::InlineTable::new();
-        simgate.insert("version", env!("CARGO_PKG_VERSION").into());
+        match checkout {
+            Some(path) => simgate.insert("path", path.display().to_string().into()),
+            None => simgate.insert("version", env!("CARGO_PKG_VERSION").into()),
+        };
         simgate.insert("default-features", false.into());
         dependencies.insert("simgate", toml_edit::value(simgate));
     }
@@ -124,7 +132,7 @@ fn create(path: &Path, text: &str) -> anyhow::Result<()> {
         bail!("{} exists: remove it first, or choose another name", path.display());
     }
     write_file(path, text.as_bytes())?;
-    println!("wrote {}", path.display());
+    say!("wrote {}", path.display());
     Ok(())
 }
 
@@ -135,16 +143,16 @@ mod tests {
     #[test]
     fn a_manifest_gains_its_lines_once_and_keeps_its_comments() {
         let text = "[package] # mine\nname = \"a\"\n\n[dev-dependencies]\nproptest = \"1\"\n";
-        let once = add_to_manifest(text).unwrap();
+        let once = add_to_manifest(text, None).unwrap();
         assert!(once.contains("[package] # mine"), "{once}");
         assert!(once.contains("simgate = { version ="), "{once}");
         assert!(once.contains("[[test]]\nname = \"gate\"\nharness = false"), "{once}");
-        assert_eq!(add_to_manifest(&once).unwrap(), once);
+        assert_eq!(add_to_manifest(&once, None).unwrap(), once);
     }
 
     #[test]
     fn a_virtual_workspace_is_refused() {
-        let message = add_to_manifest("[workspace]\nmembers = []\n").unwrap_err().to_string();
+        let message = add_to_manifest("[workspace]\nmembers = []\n", None).unwrap_err().to_string();
         assert!(message.contains("not a virtual workspace"), "{message}");
     }
 }

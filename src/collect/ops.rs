@@ -13,11 +13,17 @@ use crate::stats::percentile_sorted;
 const REPEATS: u32 = 9;
 
 /// Measures every op over its own variables.
-pub(super) fn measure(model: &Qwen3, ranges: Ranges, progress: Progress<'_>) -> Result<Vec<OpEntry>> {
+pub(super) fn measure(
+    model: &Qwen3,
+    ranges: Ranges,
+    progress: Progress<'_>,
+) -> Result<Vec<OpEntry>> {
     let tokens = powers_up_to(ranges.max_tokens);
     let rows = powers_up_to(ranges.max_sequences.max(1));
-    let contexts: Vec<u32> =
-        std::iter::once(0).chain(powers_up_to(ranges.max_context)).filter(|&c| c == 0 || c >= 8).collect();
+    let contexts: Vec<u32> = std::iter::once(0)
+        .chain(powers_up_to(ranges.max_context))
+        .filter(|&c| c == 0 || c >= 8)
+        .collect();
     let total = (tokens.len() * (1 + contexts.len()) + rows.len()) as u64;
     let mut done = 0;
     let mut step = || {
@@ -76,7 +82,9 @@ impl Bench<'_> {
         let heads = self.random(tokens, config.heads * config.head_dim)?;
         let wide = self.random(tokens, 2 * config.intermediate_size)?;
         let narrow = self.random(tokens, config.intermediate_size)?;
-        let per_layer = |op, run: &dyn Fn(usize) -> Result<()>| self.time(op, Shape::Rows(tokens), config.layers, run);
+        let per_layer = |op, run: &dyn Fn(usize) -> Result<()>| {
+            self.time(op, Shape::Rows(tokens), config.layers, run)
+        };
         Ok(vec![
             self.time(Op::Embed, Shape::Rows(tokens), 1, &|_| {
                 model.embed(&input)?;
@@ -104,7 +112,9 @@ impl Bench<'_> {
         let layers = model.config.layers;
         Ok(vec![
             self.time(Op::Prepare, shape, 1, &|_| self.input(tokens, context).map(drop))?,
-            self.time(Op::KvWrite, shape, layers, &|l| model.kv_write(l, &input, &qkv, &self.cache))?,
+            self.time(Op::KvWrite, shape, layers, &|l| {
+                model.kv_write(l, &input, &qkv, &self.cache)
+            })?,
             self.time(Op::Attention, shape, layers, &|l| {
                 model.attention(l, &input, &qkv, &self.cache).map(drop)
             })?,

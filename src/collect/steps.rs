@@ -61,12 +61,15 @@ pub(super) fn calibrate(
 /// Requests that all arrive at once, with lengths that thin the batch out one by one, so that steps of
 /// every number of sequences occur. Lengths follow from `seed`, and none is a case's.
 fn workload(ranges: Ranges, seed: u64) -> Workload {
-    let longest = ranges.max_context.min(ranges.max_tokens * 2);
+    // Prompts short enough that all are under way before the first request is done.
+    let prompt =
+        (4 * ranges.max_tokens / ranges.max_sequences).clamp(1, ranges.max_context.div_ceil(2));
+    let output = ranges.max_context.saturating_sub(prompt).max(1);
     let request = |i: u32| Request {
         request_id: u64::from(i),
         prompt_id: format!("calibration-{seed}-{i}"),
-        prefill_tokens: 1 + (7 * (i + 1) * (seed as u32 + 3)) % (longest / 2).max(1),
-        decode_tokens: (4 + 3 * i).min(longest / 2).max(1),
+        prefill_tokens: 1 + (7 * (i + 1) * (seed as u32 + 3)) % prompt,
+        decode_tokens: (12 + 3 * i).min(output),
         arrival_ns: 0,
     };
     let requests = (0..ranges.max_sequences).map(request).collect();
@@ -108,7 +111,8 @@ fn residual(predictor: &Predictor, run: &Run, step: &StepRecord) -> Result<Resid
     let sequences: Vec<(u32, u32)> = items.iter().map(|p| (p.tokens, p.context)).collect();
     let request = |id: u64| &run.requests[id as usize];
     // A token follows once the prompt is complete.
-    let rows = items.iter().filter(|p| p.context + p.tokens >= request(p.request_id).prefill_tokens);
+    let rows =
+        items.iter().filter(|p| p.context + p.tokens >= request(p.request_id).prefill_tokens);
     let predicted = predictor.step(&sequences, rows.count() as u32)?;
     let measured = (step.prepare_ns + step.launch_ns) as f64;
     Ok(Residual {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::error::CompareError;
 use super::figure::{Figure, Metric, Percentile};
-use super::join::{Structure, join};
+use super::join::{Structure, join, plan_difference};
 use super::samples::{Samples, samples};
 use super::tolerance::{Tolerance, Tolerances};
 use super::verdict::{MIN_PROCESSES, Mark, Verdict, eligible, judge, need};
@@ -20,6 +20,8 @@ pub struct Side {
     pub runs: Vec<Run>,
     /// Where all of them were timed.
     pub boundary: Boundary,
+    /// Whether one process made all of them, whatever they say.
+    pub one_process: bool,
 }
 
 impl Side {
@@ -27,12 +29,15 @@ impl Side {
         self.labels.iter().map(String::as_str).zip(&self.runs)
     }
 
-    /// Distinct processes: runs of one process are not independent. A run that does not name its
-    /// process counts as one of its own.
+    /// Distinct processes: runs of one process are not independent. Where no run names its process,
+    /// each counts as one of its own; where only some do, the others count as one together.
     fn processes(&self) -> usize {
-        let known: Option<BTreeSet<u32>> =
+        if self.one_process {
+            return 1;
+        }
+        let named: BTreeSet<Option<u32>> =
             self.runs.iter().map(|run| run.meta.as_ref().and_then(|m| m.process)).collect();
-        known.map_or(self.runs.len(), |processes| processes.len())
+        if named.iter().any(Option::is_some) { named.len() } else { self.runs.len() }
     }
 
     fn summary(&self) -> SideSummary {
@@ -56,6 +61,8 @@ pub struct Rules {
     pub ignore_eos: Option<bool>,
     /// Why unlike boundaries may be compared here.
     pub allow_boundary_mismatch: Option<String>,
+    /// Whether all runs must have taken the same steps.
+    pub same_plans: bool,
 }
 
 /// A side, for reports.
@@ -174,9 +181,13 @@ impl Comparison {
 /// Sides that served different workloads or were timed at unlike boundaries, copies among the real
 /// repeats, and tolerances that nothing can be held to.
 pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, CompareError> {
-    let (joined, structure) = join(real, sim, rules.ignore_eos)?;
+    let (joined, mut structure) = join(real, sim, rules.ignore_eos)?;
+    if rules.same_plans {
+        structure.plan = plan_difference(real, sim);
+    }
     let boundary_mismatch = check_boundaries(real, sim, rules)?;
-    check_copies(real)?;
+    check_copies(real, sim)?;
+    check_hashes(real, sim)?;
     let unavailable: Vec<(Metric, String)> =
         no_gaps(real, sim).map(|reason| (Metric::Tbt, reason)).into_iter().collect();
     let gaps = unavailable.is_empty();
@@ -223,16 +234,51 @@ fn check_boundaries(
     }
 }
 
-fn check_copies(real: &Side) -> Result<(), CompareError> {
+/// No run stands there twice: not as two repeats of a side, and not as both sides.
+fn check_copies(real: &Side, sim: &Side) -> Result<(), CompareError> {
+    let copies = |first: &str, second: &str| {
+        Err(CompareError::Copies { first: first.to_owned(), second: second.to_owned() })
+    };
+    let labels: Vec<&str> = real.labelled().chain(sim.labelled()).map(|(label, _)| label).collect();
+    for (i, label) in labels.iter().enumerate() {
+        if labels[..i].contains(label) {
+            return copies(label, label);
+        }
+    }
     if real.runs.len() < 2 {
         return Ok(());
     }
-    let hashes: Vec<String> = real.runs.iter().map(run::hash).collect();
+    let hashes: Vec<String> = real.runs.iter().map(run::request_hash).collect();
     for (i, hash) in hashes.iter().enumerate() {
         if let Some(first) = hashes[..i].iter().position(|h| h == hash) {
-            return Err(CompareError::Copies {
-                first: real.labels[first].clone(),
-                second: real.labels[i].clone(),
+            return copies(&real.labels[first], &real.labels[i]);
+        }
+    }
+    Ok(())
+}
+
+/// All runs that say what they served, with which settings and model, must say the same.
+fn check_hashes(real: &Side, sim: &Side) -> Result<(), CompareError> {
+    type Hash = fn(&run::Hashes) -> Option<&String>;
+    let kinds: [(&'static str, Hash); 3] = [
+        ("workload", |hashes| hashes.workload.as_ref()),
+        ("engine configuration", |hashes| hashes.engine.as_ref()),
+        ("model", |hashes| hashes.model_config.as_ref()),
+    ];
+    for (what, hash) in kinds {
+        let of_run = |run: &'_ Run| run.meta.as_ref().and_then(|meta| hash(&meta.hashes)).cloned();
+        let mut known = real
+            .labelled()
+            .chain(sim.labelled())
+            .filter_map(|(label, run)| Some((label, of_run(run)?)));
+        let Some((first_run, first)) = known.next() else { continue };
+        if let Some((other_run, other)) = known.find(|(_, hash)| *hash != first) {
+            return Err(CompareError::Hashes {
+                what,
+                left_run: first_run.to_owned(),
+                left: first,
+                right_run: other_run.to_owned(),
+                right: other,
             });
         }
     }
@@ -287,6 +333,8 @@ fn figure_result(
 ) -> Result<FigureResult, CompareError> {
     // A zero among the repeats makes the mean zero, as a product would.
     let mean = |values: &[f64]| if values.contains(&0.0) { 0.0 } else { geometric_mean(values) };
+    let all_zero = real.iter().chain(sim).all(|value| *value == 0.0);
+    let any_zero = real.iter().chain(sim).any(|value| *value == 0.0);
     let mut result = FigureResult {
         figure,
         real_ns: mean(real),
@@ -299,7 +347,7 @@ fn figure_result(
     let Some(tolerance) = result.tolerance else { return Ok(result) };
     let (repeats, processes) = (comparison.real.repeats, comparison.real.processes);
     let single = processes < MIN_PROCESSES;
-    if result.real_ns == 0.0 && result.sim_ns == 0.0 {
+    if all_zero {
         result.marks.push(Mark::NotGated);
         return Ok(result);
     }
@@ -321,7 +369,9 @@ fn figure_result(
     if comparison.sim.repeats == 1 {
         result.marks.push(Mark::OnePrediction);
     }
-    result.verdict = Some(judge((result.sim_ns / result.real_ns).ln(), tolerance, processes));
+    // Zeros have no ratio; some beside other values are never agreement.
+    let log_ratio = if any_zero { f64::INFINITY } else { (result.sim_ns / result.real_ns).ln() };
+    result.verdict = Some(judge(log_ratio, tolerance, processes));
     Ok(result)
 }
 
@@ -344,6 +394,9 @@ fn check_gated(comparison: &Comparison, rules: &Rules) -> Result<(), CompareErro
     }
     let judged = comparison.figures.iter().any(|f| f.verdict.is_some());
     if !judged {
+        if comparison.figures.iter().any(|f| f.marks.contains(&Mark::NotGated)) {
+            return Err(CompareError::AllZero);
+        }
         let samples = comparison.figures.iter().map(|f| f.n).max().unwrap_or(0);
         return Err(CompareError::NothingGated { samples, repeats: comparison.real.repeats });
     }

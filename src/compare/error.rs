@@ -54,15 +54,34 @@ pub enum CompareError {
         sim: Boundary,
     },
     /// A run that stands there twice.
-    #[error(
-        "{first} and {second} have the same times to the nanosecond: they are copies, not repeats; remove one"
-    )]
+    #[error("{}", copies(first, second))]
     Copies {
         /// A run.
         first: String,
         /// Its copy.
         second: String,
     },
+    /// Runs that name unlike workloads, settings or models.
+    #[error(
+        "{left_run} and {right_run} are of another {what}: their hashes are {left} and {right}; run both with the same"
+    )]
+    Hashes {
+        /// What differs.
+        what: &'static str,
+        /// A run.
+        left_run: String,
+        /// Its hash.
+        left: String,
+        /// Another run.
+        right_run: String,
+        /// Its hash.
+        right: String,
+    },
+    /// Figures of zeros only.
+    #[error(
+        "every figure with a tolerance is 0 ns in every run: there is no ratio to judge; drop the tolerance, or time at another boundary"
+    )]
+    AllZero,
     /// No request is usable.
     #[error("no request is `ok` in every run: there is nothing to compare")]
     NothingOk,
@@ -112,6 +131,15 @@ pub enum CompareError {
         /// The run.
         run: String,
     },
+}
+
+fn copies(first: &str, second: &str) -> String {
+    if first == second {
+        return format!("{first} stands there twice: name each run once, on one side");
+    }
+    format!(
+        "{first} and {second} have the same times to the nanosecond: they are copies, not repeats; remove one"
+    )
 }
 
 fn one_sided(ids: &[u64], present: &str, absent: &str) -> String {

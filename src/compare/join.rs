@@ -12,12 +12,14 @@ pub struct Structure {
     pub status: Vec<u64>,
     /// Requests whose number of tokens differs between sides or repeats.
     pub tokens: Vec<u64>,
+    /// Where two runs that must take the same steps part ways.
+    pub plan: Option<String>,
 }
 
 impl Structure {
     /// Whether all runs agree.
     pub fn agrees(&self) -> bool {
-        self.status.is_empty() && self.tokens.is_empty()
+        self.status.is_empty() && self.tokens.is_empty() && self.plan.is_none()
     }
 }
 
@@ -55,6 +57,13 @@ pub(super) fn join(
             continue;
         }
         let count = request.decode_tokens_actual;
+        let asked = request.decode_tokens;
+        // More tokens than asked for, or fewer where nothing may stop a request, are wrong even when
+        // every run agrees.
+        if count > asked || (ignore_eos == Some(true) && count != asked) {
+            structure.tokens.push(request.request_id);
+            continue;
+        }
         let mut cut = None;
         if all().any(|r| r.decode_tokens_actual != count) {
             // Only an end of text explains fewer tokens than asked for, and only on the real side.
@@ -75,6 +84,19 @@ pub(super) fn join(
         return Err(CompareError::NothingOk);
     }
     Ok((joined, structure))
+}
+
+/// Where the steps of any run differ from those of the first real one.
+pub(super) fn plan_difference(real: &Side, sim: &Side) -> Option<String> {
+    let (first_label, first) = real.labelled().next()?;
+    real.labelled().skip(1).chain(sim.labelled()).find_map(|(label, run)| {
+        let pairs = first.plans.iter().zip(&run.plans);
+        let differing = pairs.clone().find(|(a, b)| a != b).map(|(a, _)| a.step);
+        let shorter = first.plans.len() != run.plans.len();
+        let step = differing
+            .or_else(|| shorter.then(|| pairs.clone().next_back().map_or(0, |(a, _)| a.step)));
+        step.map(|step| format!("the plans of {first_label} and {label} differ at step {step}"))
+    })
 }
 
 fn same_requests(

@@ -50,6 +50,10 @@ pub(super) fn samples(
             continue;
         };
         let mut count = request.decode_tokens_actual;
+        if cut && to == Some(0) {
+            samples.without_token += 1;
+            continue;
+        }
         if let Some(to) = to.filter(|&to| cut && to < count)
             && let Some(last) = run.tokens.as_ref().and_then(|t| t.of(index).get(to as usize - 1))
         {

@@ -16,6 +16,16 @@ pub enum Policy {
     Static,
 }
 
+impl Policy {
+    /// The word in case files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sarathi => "sarathi",
+            Self::Static => "static",
+        }
+    }
+}
+
 /// How a step's kernels reach the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -25,6 +35,16 @@ pub enum Launch {
     Eager,
     /// The whole step as one captured graph.
     Graph,
+}
+
+impl Launch {
+    /// The word in case files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eager => "eager",
+            Self::Graph => "graph",
+        }
+    }
 }
 
 /// Settings of an engine.
@@ -76,14 +96,11 @@ impl EngineConfig {
     /// SHA-256 over the settings, in their order here.
     pub fn hash(&self) -> String {
         let mut hasher = Hasher::new("simgate engine v1");
-        // Debug names of the two enums are their variants, which the format fixes.
-        hasher.text(&format!("{:?} {:?}", self.policy, self.launch));
-        for number in [
-            self.chunk_tokens,
-            self.max_sequences,
-            self.kv_block_tokens,
-            self.kv_watermark_bp,
-        ] {
+        hasher.text(self.policy.as_str());
+        hasher.text(self.launch.as_str());
+        for number in
+            [self.chunk_tokens, self.max_sequences, self.kv_block_tokens, self.kv_watermark_bp]
+        {
             hasher.number(u64::from(number));
         }
         hasher.number(self.kv_blocks.map_or(u64::MAX, u64::from));

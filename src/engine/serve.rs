@@ -1,13 +1,13 @@
 //! The serve loop: arrivals are open-loop, steps follow each other, and a token's time is when the
 //! host knows it.
 
+use super::EngineError;
 use super::clock::Clock;
 use super::config::EngineConfig;
 use super::executor::{Executor, StepOutcome};
 use super::plan::StepPlan;
 use super::policy;
 use super::state::{Sequence, State};
-use super::EngineError;
 use crate::run::{PlanRecord, RequestRecord, Run, Status, StepRecord, TokenTimes};
 use crate::workload::{Request, Workload};
 

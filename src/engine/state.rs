@@ -115,7 +115,10 @@ impl State {
         for item in &plan.items {
             let lacking = self.lacking(item.request, item.tokens);
             let sequence = &mut self.sequences[item.request];
-            if item.tokens == 0 || item.tokens > sequence.remaining() || item.context != sequence.computed {
+            if item.tokens == 0
+                || item.tokens > sequence.remaining()
+                || item.context != sequence.computed
+            {
                 return Err(format!("computes {} tokens of request {}", item.tokens, item.request));
             }
             if !self.blocks.take(lacking, &mut sequence.blocks) {

@@ -149,8 +149,19 @@ fn sarathi_puts_decodes_before_chunks_of_the_next_prompt() {
 #[test]
 fn static_batches_run_to_completion() {
     let served = run(&requests(&[(3, 2), (2, 3), (40, 1), (2, 1)]), &config(Policy::Static, 5, 11));
-    let expected =
-        ["0:3@0 1:2@0", "0:1@3 1:1@2", "1:1@3", "2:5@0", "2:5@5", "2:5@10", "2:5@15", "2:5@20", "2:5@25", "2:5@30", "2:5@35"];
+    let expected = [
+        "0:3@0 1:2@0",
+        "0:1@3 1:1@2",
+        "1:1@3",
+        "2:5@0",
+        "2:5@5",
+        "2:5@10",
+        "2:5@15",
+        "2:5@20",
+        "2:5@25",
+        "2:5@30",
+        "2:5@35",
+    ];
     assert_eq!(steps(&served)[..11], expected);
 }
 

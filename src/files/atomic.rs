@@ -1,5 +1,6 @@
 //! Directories and files that appear complete or not at all: written to a temporary sibling, then
-//! renamed. A process killed at any moment leaves the old one intact.
+//! renamed. A process killed at any moment leaves the old one intact, where the file system can exchange
+//! two names in one step.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,7 +104,8 @@ fn exchange(new: &Path, old: &Path) -> Result<(), FileError> {
 
 /// Two renames, for file systems that cannot exchange two names in one step.
 fn replace(new: &Path, old: &Path) -> Result<(), FileError> {
-    let aside = old.with_extension("replaced");
+    // Killed between the two renames, this leaves the old directory under the name aside.
+    let aside = sibling(old).with_extension("replaced");
     fs::rename(old, &aside).map_err(|e| FileError::io("rename", old, e))?;
     if let Err(error) = fs::rename(new, old) {
         let _ = fs::rename(&aside, old);

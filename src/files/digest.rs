@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// A running SHA-256. Every part is preceded by its length, so that neighbouring parts can never
-/// trade bytes without changing the hash.
+/// A running SHA-256. Every text is preceded by its length and every number has eight bytes, so that
+/// neighbouring parts can never trade bytes without changing the hash.
 #[derive(Default)]
 pub struct Hasher(Sha256);
 

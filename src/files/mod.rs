@@ -48,12 +48,12 @@ pub enum FileError {
         line: u64,
     },
     /// A CSV file without a header line.
-    #[error("{}: empty: expected a header line with {expected}", path.display())]
+    #[error("{}: empty: expected a header line with `{column}`", path.display())]
     NoHeader {
         /// The file.
         path: PathBuf,
-        /// The columns that are needed.
-        expected: String,
+        /// A column that is needed.
+        column: String,
     },
     /// A required CSV column is absent.
     #[error("{}:1: missing column `{column}`: the header has {present}", path.display())]
@@ -109,9 +109,9 @@ pub enum FileError {
         /// What is wrong.
         problem: String,
     },
-    /// A file written by a newer simgate.
+    /// A file of a version that this simgate does not know.
     #[error(
-        "{}: schema version {found}, but this simgate reads up to {supported}: update simgate, or write the file again",
+        "{}: schema version {found}, but this simgate reads 1 to {supported}: update simgate, or write the file again",
         path.display()
     )]
     SchemaVersion {
@@ -151,11 +151,22 @@ impl FileError {
 pub fn find(dir: &Path, name: &str) -> Result<Option<PathBuf>, FileError> {
     let plain = dir.join(name);
     let packed = dir.join(format!("{name}.zst"));
-    match (plain.is_file(), packed.is_file()) {
+    match (is_file(&plain)?, is_file(&packed)?) {
         (true, true) => Err(FileError::Twice { path: plain }),
         (true, false) => Ok(Some(plain)),
         (false, true) => Ok(Some(packed)),
         (false, false) => Ok(None),
+    }
+}
+
+/// Whether there is a file, not whether it could be seen: one behind a closed folder or a broken link is
+/// an error, never an absent file.
+fn is_file(path: &Path) -> Result<bool, FileError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(FileError::io("read", path, io::Error::other("it is no file"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => Ok(false),
+        Err(error) => Err(FileError::io("read", path, error)),
     }
 }
 

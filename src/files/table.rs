@@ -44,16 +44,25 @@ impl Table {
     /// [`FileError::MissingColumn`], or [`FileError::NoHeader`] for an empty file.
     pub fn column(&self, name: &str) -> Result<Column, FileError> {
         if self.header.is_empty() {
-            return Err(FileError::NoHeader {
-                path: self.path.clone(),
-                expected: format!("`{name}`"),
-            });
+            return Err(FileError::NoHeader { path: self.path.clone(), column: name.to_owned() });
         }
         self.optional(name).ok_or_else(|| FileError::MissingColumn {
             path: self.path.clone(),
             column: name.to_owned(),
             present: self.header.join(", "),
         })
+    }
+
+    /// The columns called `names`.
+    ///
+    /// # Errors
+    /// As [`Table::column`], for the first that is missing.
+    pub fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[Column; N], FileError> {
+        let mut columns = [Column(0); N];
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.column(name)?;
+        }
+        Ok(columns)
     }
 
     /// The column called `name`, if the table has it.
@@ -71,6 +80,7 @@ impl Table {
     ) -> Result<(), E> {
         let mut reader = reader(&self.text);
         let mut record = csv::ByteRecord::new();
+        let mut lines = Lines { text: self.text.as_bytes(), at: 0, line: 1 };
         loop {
             match reader.read_byte_record(&mut record) {
                 Ok(false) => return Ok(()),
@@ -80,7 +90,7 @@ impl Table {
                     return Err(FileError::io("parse", &self.path, source).into());
                 }
             }
-            let line = record.position().map_or(0, csv::Position::line);
+            let line = lines.line_of(record.position().map_or(0, csv::Position::byte) as usize);
             if record.len() != self.header.len() {
                 return Err(FileError::Ragged {
                     path: self.path.clone(),
@@ -92,6 +102,26 @@ impl Table {
             }
             visit(Row { table: self, record: &record, line })?;
         }
+    }
+}
+
+/// Counts lines. The CSV reader's own count passes over blank ones.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of the row that the reader found at or after byte `start`, which never goes back.
+    fn line_of(&mut self, start: usize) -> u64 {
+        let newlines = |bytes: &[u8]| bytes.iter().filter(|&&b| b == b'\n').count() as u64;
+        let rest = &self.text[start.min(self.text.len())..];
+        let blank = rest.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        let begin = start + blank;
+        self.line += newlines(&self.text[self.at..begin]);
+        self.at = begin;
+        self.line
     }
 }
 
@@ -256,6 +286,7 @@ mod tests {
         for (content, expected) in [
             ("b\n1\n", "t.csv:1: missing column `a`: the header has b"),
             ("", "t.csv: empty: expected a header line with `a`"),
+            ("a\n\r\n\n1\n\nx\n", "t.csv:6: column `a`: `x` is not a non-negative integer"),
             ("a,b\n1,2\n3\n", "t.csv:3: ragged row: 1 fields where the header has 2"),
             ("a\n1\n-5\n", "t.csv:3: column `a`: `-5` is not a non-negative integer"),
             ("a\n1.5\n", "t.csv:2: column `a`: `1.5` is not a non-negative integer"),

@@ -22,7 +22,7 @@ pub struct CaseFile {
 /// No case, two of one name, or a name that test runners cannot take.
 pub fn discover(dir: &Path) -> Result<Vec<CaseFile>, GateError> {
     let mut files = Vec::new();
-    walk(dir, "", &mut files)?;
+    walk(dir, "", &mut Vec::new(), &mut files)?;
     if files.is_empty() {
         return Err(GateError::NoCases { path: dir.to_owned() });
     }
@@ -39,8 +39,18 @@ pub fn discover(dir: &Path) -> Result<Vec<CaseFile>, GateError> {
     Ok(files)
 }
 
-fn walk(dir: &Path, prefix: &str, files: &mut Vec<CaseFile>) -> Result<(), GateError> {
+fn walk(
+    dir: &Path,
+    prefix: &str,
+    above: &mut Vec<PathBuf>,
+    files: &mut Vec<CaseFile>,
+) -> Result<(), GateError> {
     let io = |source| GateError::Io { path: dir.to_owned(), source };
+    let real = dir.canonicalize().map_err(io)?;
+    if above.contains(&real) {
+        return Err(GateError::LinkLoop { path: dir.to_owned() });
+    }
+    above.push(real);
     for entry in fs::read_dir(dir).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else {
@@ -50,19 +60,25 @@ fn walk(dir: &Path, prefix: &str, files: &mut Vec<CaseFile>) -> Result<(), GateE
             continue;
         }
         if path.is_dir() {
-            walk(&path, &format!("{prefix}{name}/"), files)?;
+            walk(&path, &format!("{prefix}{name}/"), above, files)?;
             continue;
         }
-        let Some(stem) = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml")) else {
+        let lower = name.to_ascii_lowercase();
+        let Some(ending) = [".yaml", ".yml"].into_iter().find(|ending| lower.ends_with(ending))
+        else {
             continue;
         };
+        let stem = &name[..name.len() - ending.len()];
         let relative = format!("{prefix}{stem}");
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
-        if stem.is_empty() || !relative.chars().all(allowed) {
+        // A snapshot under `profiles/` would be taken for part of a profile.
+        let reserved = relative.split('/').any(|part| part == super::PROFILES);
+        if stem.is_empty() || reserved || !relative.chars().all(allowed) {
             return Err(GateError::BadName { path });
         }
         files.push(CaseFile { path, name: relative.replace('/', "::"), relative });
     }
+    above.pop();
     Ok(())
 }
 
@@ -84,7 +100,7 @@ mod tests {
     #[test]
     fn names_follow_paths_and_other_files_are_passed_over() {
         let names =
-            found(&["b.yml", "h100/qwen3-0.6b/spaced-2s.yaml", "case.schema.json", ".x.yaml"]);
+            found(&["b.YML", "h100/qwen3-0.6b/spaced-2s.yaml", "case.schema.json", ".x.yaml"]);
         assert_eq!(names.unwrap(), ["b", "h100::qwen3-0.6b::spaced-2s"]);
     }
 

@@ -7,6 +7,8 @@ use thiserror::Error;
 use crate::backend::BackendError;
 use crate::case::CaseError;
 use crate::compare::CompareError;
+use crate::model::ModelError;
+use crate::profile::ProfileError;
 use crate::run::{Boundary, RunError};
 use crate::workload::WorkloadError;
 
@@ -40,7 +42,7 @@ pub enum GateError {
     },
     /// A file name that test runners cannot take.
     #[error(
-        "{}: case names are made of letters, digits, `.`, `_` and `-`: rename the file or folder",
+        "{}: case names are made of letters, digits, `.`, `_` and `-`, and no folder is called `profiles`: rename the file or folder",
         path.display()
     )]
     BadName {
@@ -70,7 +72,7 @@ pub enum GateError {
     #[error(transparent)]
     Compare(#[from] CompareError),
     /// A path in a case that leads nowhere.
-    #[error("{}: `{}` is neither beside the case file nor in {}", case.display(), path.display(), root.display())]
+    #[error("{}: `{}` is neither beside the case file, nor in its folder of cases, nor in {}", case.display(), path.display(), root.display())]
     NoSuchPath {
         /// The case file.
         case: PathBuf,
@@ -86,14 +88,37 @@ pub enum GateError {
         dir: PathBuf,
     },
     /// A side that this version cannot run.
-    #[error("a `{word}` side cannot run in simgate {}: use `recorded` or `registered`", env!("CARGO_PKG_VERSION"))]
+    #[error("a `{word}` side cannot run in simgate {}: it can run candle, native, recorded and registered ones", env!("CARGO_PKG_VERSION"))]
     UnsupportedSide {
         /// The side's word.
         word: &'static str,
     },
-    /// A workload recipe, which this version cannot follow.
-    #[error("workload recipes cannot be followed in simgate {}: name a directory with `workload: {{ dir: PATH }}`", env!("CARGO_PKG_VERSION"))]
-    UnsupportedRecipe,
+    /// A case whose side needs a model that it does not name.
+    #[error("the case names no `model` and `engine`, which this needs: add them")]
+    NoModel,
+    /// A side that the build left out.
+    #[error(
+        "this simgate was built without the feature `candle`, which a live candle side and `profile: here` need"
+    )]
+    WithoutCandle,
+    /// A faulty model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A missing or faulty profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A profile that could not be measured.
+    #[cfg(feature = "candle")]
+    #[error(transparent)]
+    Collect(#[from] crate::collect::CollectError),
+    /// A run that contradicts itself.
+    #[error("{run}: {problem}")]
+    FaultyRun {
+        /// The run.
+        run: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A backend that nobody registered.
     #[error(
         "backend `{name}` is not registered in this program ({}): register it in tests/gate.rs and run `cargo test --test gate`",
@@ -140,6 +165,26 @@ pub enum GateError {
         found: Boundary,
         /// What was expected.
         expected: Boundary,
+    },
+    /// Runs of one side that are not of one kind.
+    #[error(
+        "{run} is of {what} {found}, its sibling runs of {expected}: a side is one backend on one kind of device"
+    )]
+    MixedSide {
+        /// The run.
+        run: String,
+        /// `backend` or `device`.
+        what: &'static str,
+        /// The run's.
+        found: String,
+        /// The first run's.
+        expected: String,
+    },
+    /// A loop of links under `cases/`.
+    #[error("{}: a link that leads back to a folder above it: remove it", path.display())]
+    LinkLoop {
+        /// The link.
+        path: PathBuf,
     },
     /// A run of another workload or engine than the case's.
     #[error(

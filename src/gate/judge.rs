@@ -1,17 +1,19 @@
 //! One case from file to outcome.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::discover::CaseFile;
 use super::fingerprint::Fingerprints;
+use super::model::CaseModel;
 use super::settings::has_gpu;
-use super::sides::{load_side, resolve};
+use super::sides::Stage;
 use super::snapshot::{self, Drift};
+use super::workload::workload;
 use super::{Context, GateError};
-use crate::case::{Case, Side, WorkloadSource};
+use crate::case::{Case, Side};
 use crate::compare::{CaseVerdict, Comparison, Figure, FigureResult, Rules, Verdict, compare};
 use crate::report::{Report, duration, percent, signed_percent};
-use crate::workload;
+use crate::workload::Workload;
 
 /// A case that could be judged.
 #[derive(Debug)]
@@ -149,7 +151,12 @@ impl Outcome {
 /// # Errors
 /// Whatever keeps it from a verdict.
 pub fn judge(file: &CaseFile, context: &Context<'_>) -> Result<Judged, GateError> {
-    judge_case(Case::read(&file.path)?, &context.baselines.join(&file.relative), context)
+    judge_case(Case::read(&file.path)?, &recording_of(file, context), context)
+}
+
+/// Where a case's own recording lies.
+pub(super) fn recording_of(file: &CaseFile, context: &Context<'_>) -> PathBuf {
+    context.baselines.join(&file.relative)
 }
 
 /// Serves and compares a case whose own recording lies at `recording`.
@@ -168,17 +175,24 @@ pub fn judge_case(
     if live && needs_gpu(&case) && context.settings.require_gpu && !has_gpu() {
         return Err(GateError::NoGpu);
     }
-    let workload = match &case.workload {
-        WorkloadSource::Dir(dir) => workload::read(&resolve(&case, dir, context)?)?,
-        WorkloadSource::Recipe(_) => return Err(GateError::UnsupportedRecipe),
-    };
-    let real = load_side(&case, &case.real, recording, &workload, context)?;
-    let sim = load_side(&case, &case.sim, recording, &workload, context)?;
+    let model = CaseModel::new(&case, *context);
+    let workload = workload(&case, &model, context)?;
+    let stage =
+        Stage { case: &case, model: &model, workload: &workload, recording, context: *context };
+    // A profile that is measured now comes before the run that it predicts.
+    if let Side::Native { profile, .. } = &case.sim
+        && live
+    {
+        model.profile(profile, &workload)?;
+    }
+    let real = stage.load(&case.real, None)?;
+    let sim = stage.load(&case.sim, Some(&real.side))?;
     let rules = Rules {
         tolerances: case.tolerances.clone(),
         judge_few: !case.expect_outside.is_empty(),
         ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
         allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
+        same_plans: same_plans(&case, &workload),
     };
     let comparison = compare(&real.side, &sim.side, &rules)?;
     let mut notes = real.notes;
@@ -190,6 +204,14 @@ pub fn judge_case(
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
     Ok(Judged { case, comparison, notes, fingerprints, device })
+}
+
+/// Whether both sides must take the very same steps: they share the scheduler, and when all requests
+/// arrive at once nothing that a clock says enters into its plans.
+fn same_plans(case: &Case, workload: &Workload) -> bool {
+    matches!((&case.real, &case.sim), (Side::Candle { .. }, Side::Native { .. }))
+        && case.engine.as_ref().is_some_and(|engine| engine.ignore_eos)
+        && workload.requests.iter().all(|request| request.arrival_ns == 0)
 }
 
 /// Whether the case's real side runs anew: measured, so never in a snapshot.

@@ -19,18 +19,26 @@ mod discover;
 mod error;
 mod fingerprint;
 mod judge;
+mod model;
 mod pairing;
+mod serve;
 mod settings;
 mod sides;
 mod snapshot;
 mod trials;
+mod workload;
 
 pub use discover::{CaseFile, discover};
 pub use error::GateError;
 pub use fingerprint::Fingerprints;
 pub use judge::{Judged, Outcome};
+pub use serve::Role;
 pub use settings::Settings;
 pub use sides::{LoadedSide, load_recorded};
+pub use snapshot::Drift;
+
+/// Folder of measured profiles among the baselines of one hardware; it holds no snapshots of cases.
+const PROFILES: &str = "profiles";
 
 /// A gate over a folder of cases.
 #[derive(Debug, Clone)]
@@ -96,18 +104,25 @@ impl Gate {
     }
 
     /// Everything that judging one case needs to know of the gate.
-    fn context(&self) -> Context<'_> {
+    fn context<'a>(&'a self, progress: Progress<'a>) -> Context<'a> {
         Context {
             root: self.cases.parent().unwrap_or(&self.cases),
+            cases: &self.cases,
             baselines: &self.baselines,
             registry: &self.registry,
             settings: &self.settings,
+            progress,
         }
     }
 
     /// Judges one case and checks its snapshot.
     pub fn check(&self, file: &CaseFile) -> Outcome {
-        judge::check(file, &self.context())
+        self.check_with(file, &|_, _, _| {})
+    }
+
+    /// As [`Gate::check`], telling `progress` how long work gets on.
+    pub fn check_with(&self, file: &CaseFile, progress: Progress<'_>) -> Outcome {
+        judge::check(file, &self.context(progress))
     }
 
     /// Judges a case with other recordings on its two sides.
@@ -128,7 +143,7 @@ impl Gate {
             let runs = vec![absolute(dir)];
             *side = Side::Recorded { runs, boundary: boundary.or(declared) };
         }
-        judge::judge_case(case, real, &self.context())
+        judge::judge_case(case, real, &self.context(&|_, _, _| {}))
     }
 
     /// Checks that snapshots and cases belong together one to one.
@@ -141,17 +156,24 @@ impl Gate {
 }
 
 /// What judging a case needs to know of the gate around it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Context<'a> {
     /// The project: paths in cases may be relative to it.
     root: &'a Path,
+    /// The folder of cases, likewise.
+    cases: &'a Path,
     /// Where baselines and snapshots lie.
     baselines: &'a Path,
     /// Backends that the program registered.
     registry: &'a Registry,
     /// What the user asked for.
     settings: &'a Settings,
+    /// Told how long work gets on.
+    progress: Progress<'a>,
 }
+
+/// Told what is being done: (what, parts done, parts in all).
+pub type Progress<'a> = &'a dyn Fn(&str, u64, u64);
 
 fn absolute(path: &Path) -> PathBuf {
     if path.is_absolute() {

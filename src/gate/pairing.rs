@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::GateError;
 use super::discover::CaseFile;
+use super::{GateError, PROFILES};
 use crate::case::Case;
-
-/// Folder of measured profiles, which holds no snapshots of cases.
-const PROFILES: &str = "profiles";
 
 /// Checks that every snapshot has a case, and every case with a baseline a snapshot.
 ///

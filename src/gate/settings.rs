@@ -9,13 +9,15 @@ pub struct Settings {
     pub live: bool,
     /// A missing GPU is a failure, not a reason to skip (`SIMGATE_REQUIRE_GPU=1`).
     pub require_gpu: bool,
+    /// Number of this process in a recording.
+    pub process: u32,
     /// How often the test runner has tried this test (`NEXTEST_ATTEMPT`).
     pub attempt: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { live: false, require_gpu: false, attempt: 1 }
+        Self { live: false, require_gpu: false, process: 0, attempt: 1 }
     }
 }
 
@@ -28,6 +30,7 @@ impl Settings {
         Self {
             live: on("SIMGATE_LIVE"),
             require_gpu: on("SIMGATE_REQUIRE_GPU"),
+            process: 0,
             attempt: attempt.unwrap_or(1),
         }
     }

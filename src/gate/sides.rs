@@ -1,14 +1,19 @@
 //! From a side in a case to its runs: who serves, where it was timed, and whether it was this
 //! workload.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::model::CaseModel;
 use super::{Context, GateError};
-use crate::backend::{Backend, BackendError, Kind, Recorded};
+#[cfg(feature = "candle")]
+use crate::backend::Candle;
+use crate::backend::{Backend, BackendError, Kind, Native, Recorded};
 use crate::case::{Case, Side};
 use crate::compare;
 use crate::engine::EngineConfig;
-use crate::run::{Boundary, Run};
+use crate::run::{self, Boundary, Run};
 use crate::workload::Workload;
 
 /// Seeds of a seeded backend, when the case does not say.
@@ -27,43 +32,121 @@ pub struct LoadedSide {
     pub notes: Vec<String>,
 }
 
-/// Serves or replays `side` of `case`. `recording` is where the case's own recording lies.
-///
-/// # Errors
-/// A side that cannot run or be read, or whose runs are of another workload, engine or boundary.
-pub fn load_side(
-    case: &Case,
-    side: &Side,
-    recording: &Path,
-    workload: &Workload,
-    context: &Context<'_>,
-) -> Result<LoadedSide, GateError> {
-    let (runs, labels, declared) = match side {
-        Side::Recorded { runs, boundary } => {
-            let dirs = runs.iter().map(|path| resolve(case, path, context));
-            let dirs = dirs.collect::<Result<Vec<_>, _>>()?;
-            let (runs, labels) = replay(&dirs, workload, context.root)?;
-            (runs, labels, *boundary)
-        }
-        Side::Candle { .. } | Side::Transformers if !context.settings.live && !case.live_only => {
-            if !recording.is_dir() {
-                return Err(GateError::NoBaseline { dir: recording.to_owned() });
+/// A case with everything that its sides share.
+pub(super) struct Stage<'a> {
+    pub case: &'a Case,
+    pub model: &'a CaseModel<'a>,
+    pub workload: &'a Workload,
+    /// Where the case's own recording lies.
+    pub recording: &'a Path,
+    pub context: Context<'a>,
+}
+
+impl Stage<'_> {
+    /// Serves or replays `side`. `real` is the other side, once it has run: a simulator serves the
+    /// lengths that the real side came to.
+    ///
+    /// # Errors
+    /// A side that cannot run or be read, or whose runs are of another workload, engine or boundary.
+    pub fn load(&self, side: &Side, real: Option<&compare::Side>) -> Result<LoadedSide, GateError> {
+        let (case, workload, context) = (self.case, self.workload, &self.context);
+        let (runs, declared) = match side {
+            Side::Recorded { runs, boundary } => {
+                let dirs = runs.iter().map(|path| resolve(case, path, context));
+                let dirs = dirs.collect::<Result<Vec<_>, _>>()?;
+                (self.replay(&dirs)?, *boundary)
             }
-            let (runs, labels) = replay(&[recording.to_owned()], workload, context.root)?;
-            (runs, labels, None)
+            Side::Candle { .. } | Side::Transformers
+                if !context.settings.live && !case.live_only =>
+            {
+                if !self.recording.is_dir() {
+                    return Err(GateError::NoBaseline { dir: self.recording.to_owned() });
+                }
+                (self.replay(&[self.recording.to_owned()])?, None)
+            }
+            Side::Candle { repeats, warmup, .. } => (self.candle(*repeats, *warmup)?, None),
+            Side::Native { profile, seeds } => (self.native(profile, *seeds, real)?, None),
+            Side::Registered { name, repeats, boundary } => {
+                (serve(name, *repeats, case.live_only, workload, context)?, *boundary)
+            }
+            other => return Err(GateError::UnsupportedSide { word: other.word() }),
+        };
+        for (run, label) in runs.0.iter().zip(&runs.1) {
+            same_workload(run, label, workload)?;
         }
-        Side::Registered { name, repeats, boundary } => {
-            let (runs, labels) = serve(name, *repeats, case.live_only, workload, context)?;
-            (runs, labels, *boundary)
-        }
-        other => return Err(GateError::UnsupportedSide { word: other.word() }),
-    };
-    let workload_hash = workload.hash();
-    for (run, label) in runs.iter().zip(&labels) {
-        same_workload(run, label, workload)?;
-        check_hashes(run, label, &workload_hash, case.engine.as_ref())?;
+        let live = matches!(side, Side::Candle { .. }) && (context.settings.live || case.live_only);
+        let measured = match side {
+            Side::Registered { name, .. } => context.registry.make(name).map(|b| b.kind()),
+            _ => None,
+        };
+        finish(runs, declared, live || measured == Some(Kind::Measured))
     }
-    finish((runs, labels), declared)
+
+    /// A recording: it must be of this workload and engine.
+    fn replay(&self, dirs: &[PathBuf]) -> Result<Runs, GateError> {
+        let (runs, labels) = replay(dirs, self.workload, self.context.root)?;
+        let workload = self.workload.hash();
+        for (run, label) in runs.iter().zip(&labels) {
+            check_hashes(run, label, &workload, self.case.engine.as_ref())?;
+        }
+        Ok((runs, labels))
+    }
+
+    #[cfg(feature = "candle")]
+    fn candle(&self, repeats: u32, warmup: u32) -> Result<Runs, GateError> {
+        let mut candle =
+            Candle::new(self.model.loaded()?, self.model.engine()?, self.context.settings.process);
+        let total = u64::from(warmup + repeats);
+        let mut runs = Vec::new();
+        for i in 0..warmup + repeats {
+            // A warm-up is served like a repeat and forgotten.
+            let repeat = i.saturating_sub(warmup);
+            let run = collect(&mut candle, "candle", repeat..repeat + 1, self.workload)?;
+            if i >= warmup {
+                runs.extend(run);
+            }
+            (self.context.progress)("real: candle", u64::from(i) + 1, total);
+        }
+        Ok((runs, (0..repeats).map(|repeat| format!("candle, live #{repeat}")).collect()))
+    }
+
+    #[cfg(not(feature = "candle"))]
+    fn candle(&self, _repeats: u32, _warmup: u32) -> Result<Runs, GateError> {
+        Err(GateError::WithoutCandle)
+    }
+
+    fn native(
+        &self,
+        profile: &str,
+        seeds: u32,
+        real: Option<&compare::Side>,
+    ) -> Result<Runs, GateError> {
+        let profile = self.model.profile(profile, self.workload)?;
+        let engine = self.model.engine()?;
+        let stops_early = !engine.ignore_eos;
+        let mut native = Native::new(profile, &self.model.config()?, engine);
+        let actual = real.filter(|_| stops_early).and_then(|real| real.runs.first());
+        let mut served = self.workload.clone();
+        if let Some(actual) = actual {
+            for request in &mut served.requests {
+                let of_request =
+                    actual.requests.iter().find(|r| r.request_id == request.request_id);
+                let tokens =
+                    of_request.map(|r| r.decode_tokens_actual).filter(|&tokens| tokens > 0);
+                request.decode_tokens = tokens.unwrap_or(request.decode_tokens);
+            }
+        }
+        let mut runs = collect(&mut native, "native", 0..seeds, &served)?;
+        (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
+        if actual.is_some() {
+            let asked: HashMap<u64, u32> =
+                self.workload.requests.iter().map(|r| (r.request_id, r.decode_tokens)).collect();
+            for record in runs.iter_mut().flat_map(|run| &mut run.requests) {
+                record.decode_tokens = asked.get(&record.request_id).copied().unwrap_or_default();
+            }
+        }
+        Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
+    }
 }
 
 /// Replays a run directory, or a folder of repeats, outside any case.
@@ -73,31 +156,67 @@ pub fn load_side(
 pub fn load_recorded(dir: &Path, boundary: Option<Boundary>) -> Result<LoadedSide, GateError> {
     // A recording serves what it served, whatever it is asked.
     let runs = replay(&[dir.to_owned()], &Workload::default(), Path::new(""))?;
-    finish(runs, boundary)
+    finish(runs, boundary, false)
 }
 
-fn finish((runs, labels): Runs, declared: Option<Boundary>) -> Result<LoadedSide, GateError> {
+/// One side is one backend on one kind of device.
+fn mixed(runs: &[Run], labels: &[String]) -> Result<(), GateError> {
+    let named =
+        || runs.iter().zip(labels).filter_map(|(run, label)| Some((run.meta.as_ref()?, label)));
+    let device = |meta: &run::RunMeta| meta.device.as_ref().map(|device| device.name.clone());
+    let Some((first, _)) = named().next() else { return Ok(()) };
+    for (meta, label) in named() {
+        let differs = [
+            ("backend", Some(first.backend.clone()), Some(meta.backend.clone())),
+            ("device", device(first), device(meta)),
+        ];
+        for (what, expected, found) in differs {
+            if expected != found {
+                let name = |name: Option<String>| name.unwrap_or_else(|| "none".to_owned());
+                return Err(GateError::MixedSide {
+                    run: label.clone(),
+                    what,
+                    found: name(found),
+                    expected: name(expected),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn finish(
+    (runs, labels): Runs,
+    declared: Option<Boundary>,
+    one_process: bool,
+) -> Result<LoadedSide, GateError> {
     let boundary = boundary(&runs, &labels, declared)?;
-    let unchecked = runs.iter().zip(&labels).filter(|(run, _)| run.meta.is_none());
+    let hashed = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.hashes.workload.is_some());
+    let unchecked = runs.iter().zip(&labels).filter(|(run, _)| !hashed(run));
     let unchecked: Vec<&str> = unchecked.map(|(_, label)| label.as_str()).collect();
     let mut notes = Vec::new();
     if let [first, rest @ ..] = &unchecked[..] {
         let more =
             if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        notes.push(format!("hash checks skipped: {first}{more} without run_meta.json"));
+        notes.push(format!("hash checks skipped: {first}{more} without hashes in a run_meta.json"));
     }
-    Ok(LoadedSide { side: compare::Side { labels, runs, boundary }, notes })
+    // Which weights were served is never left to be guessed.
+    let weights = runs.iter().find_map(|run| Some(&run.meta.as_ref()?.weights.as_ref()?.source));
+    notes.extend(weights.map(|source| format!("{}: weights are {source}", labels[0])));
+    mixed(&runs, &labels)?;
+    Ok(LoadedSide { side: compare::Side { labels, runs, boundary, one_process }, notes })
 }
 
-/// A path of a case: beside the case file, or in the project.
+/// A path of a case: beside the case file, in the folder of cases, or in the project.
 pub(super) fn resolve(
     case: &Case,
     path: &Path,
     context: &Context<'_>,
 ) -> Result<PathBuf, GateError> {
-    let beside = case.path.parent().unwrap_or(Path::new("")).join(path);
-    let inside = context.root.join(path);
-    [beside, inside].into_iter().find(|p| p.exists()).ok_or_else(|| GateError::NoSuchPath {
+    let beside = case.path.parent().unwrap_or(Path::new(""));
+    let mut places =
+        [beside, context.cases, context.root].map(|folder| folder.join(path)).into_iter();
+    places.find(|p| p.exists()).ok_or_else(|| GateError::NoSuchPath {
         case: case.path.clone(),
         path: path.to_owned(),
         root: context.root.to_owned(),
@@ -113,7 +232,7 @@ fn replay(dirs: &[PathBuf], workload: &Workload, root: &Path) -> Result<Runs, Ga
         dir.strip_prefix(root).unwrap_or(dir).display().to_string()
     });
     let labels: Vec<String> = labels.collect();
-    let runs = collect(&mut recorded, "recorded", labels.len() as u32, workload)?;
+    let runs = collect(&mut recorded, "recorded", 0..labels.len() as u32, workload)?;
     Ok((runs, labels))
 }
 
@@ -140,14 +259,14 @@ fn serve(
     if backend.kind() == Kind::Seeded && repeats < MIN_SEEDS {
         return Err(GateError::FewSeeds { name: name.to_owned(), repeats });
     }
-    let runs = collect(backend.as_mut(), name, repeats, workload)?;
+    let runs = collect(backend.as_mut(), name, 0..repeats, workload)?;
     Ok((runs, (0..repeats).map(|repeat| format!("{name} #{repeat}")).collect()))
 }
 
 fn collect(
     backend: &mut dyn Backend,
     name: &str,
-    repeats: u32,
+    repeats: Range<u32>,
     workload: &Workload,
 ) -> Result<Vec<Run>, GateError> {
     let serve = |repeat| {
@@ -163,9 +282,16 @@ fn collect(
                 source: BackendError::Failed("its requests do not ascend by id".to_owned()),
             });
         }
-        Ok(run)
+        // What comes from files was checked row by row.
+        let recorded = matches!(backend.kind(), Kind::Recorded { .. });
+        match run::fault(&run).filter(|_| !recorded) {
+            Some(problem) => {
+                Err(GateError::FaultyRun { run: format!("{name} #{repeat}"), problem })
+            }
+            None => Ok(run),
+        }
     };
-    (0..repeats).map(serve).collect()
+    repeats.map(serve).collect()
 }
 
 /// Where all runs were timed: by their own word, or else by the case's.

@@ -62,7 +62,7 @@ fn selected(name: &str, arguments: &Arguments) -> bool {
 /// trial reports it.
 fn skipped(gate: &Gate, file: &CaseFile) -> bool {
     let Ok(case) = Case::read(&file.path) else { return false };
-    let context = gate.context();
+    let context = gate.context(&|_, _, _| {});
     let live = context.settings.live;
     let without_gpu = || needs_gpu(&case) && !context.settings.require_gpu && !has_gpu();
     (case.live_only && !live) || (runs_live(&case, &context) && without_gpu())

@@ -95,17 +95,26 @@ impl ModelConfig {
             Err(ModelError::Config { path: path.to_owned(), key, problem: problem.to_owned() })
         };
         if file.model_type != "qwen3" {
-            return fault("model_type", "is not `qwen3`, the only architecture that is implemented");
+            return fault(
+                "model_type",
+                "is not `qwen3`, the only architecture that is implemented",
+            );
         }
         if file.attention_bias || file.use_sliding_window {
-            return fault("attention_bias / use_sliding_window", "is true, which is not implemented");
+            return fault(
+                "attention_bias / use_sliding_window",
+                "is true, which is not implemented",
+            );
         }
         if file.hidden_act.as_deref().is_some_and(|act| act != "silu") {
             return fault("hidden_act", "is not `silu`, the only activation that is implemented");
         }
         let rope = file.rope_parameters.as_ref();
         if rope.and_then(|r| r.rope_type.as_deref()).is_some_and(|kind| kind != "default") {
-            return fault("rope_parameters.rope_type", "is not `default`, the only one that is implemented");
+            return fault(
+                "rope_parameters.rope_type",
+                "is not `default`, the only one that is implemented",
+            );
         }
         let theta = file.rope_theta.or(rope.and_then(|r| r.rope_theta));
         let Some(rope_theta) = theta else {
@@ -116,7 +125,7 @@ impl ModelConfig {
             return fault("num_attention_heads", "is no multiple of num_key_value_heads");
         }
         let head_dim = file.head_dim.unwrap_or(file.hidden_size / heads);
-        if head_dim == 0 || head_dim % 2 != 0 {
+        if head_dim == 0 || !head_dim.is_multiple_of(2) {
             return fault("head_dim", "is not an even number above 0");
         }
         if file.num_hidden_layers == 0 || file.vocab_size == 0 || file.hidden_size == 0 {

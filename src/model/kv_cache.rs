@@ -17,7 +17,12 @@ impl KvCache {
     ///
     /// # Errors
     /// candle's own, such as too little memory.
-    pub fn new(config: &ModelConfig, blocks: u32, block_tokens: u32, device: &Device) -> Result<Self> {
+    pub fn new(
+        config: &ModelConfig,
+        blocks: u32,
+        block_tokens: u32,
+        device: &Device,
+    ) -> Result<Self> {
         let slots = blocks as usize * block_tokens as usize;
         let zeros = || Tensor::zeros((slots, config.kv_heads, config.head_dim), DType::F32, device);
         let layers = (0..config.layers).map(|_| Ok((zeros()?, zeros()?)));
@@ -39,7 +44,13 @@ impl KvCache {
 
     /// Writes the keys and values of a sequence's current tokens, each of shape
     /// (tokens, kv heads, head dim).
-    pub(super) fn write(&self, layer: usize, sequence: &BatchSequence, k: &Tensor, v: &Tensor) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        layer: usize,
+        sequence: &BatchSequence,
+        k: &Tensor,
+        v: &Tensor,
+    ) -> Result<()> {
         let (keys, values) = &self.layers[layer];
         let mut done = 0;
         while done < sequence.tokens {

@@ -63,9 +63,15 @@ impl Qwen3 {
     ///
     /// # Errors
     /// Weights that are missing or of another shape.
-    pub fn new(config: &ModelConfig, weights: &VarBuilder<'_>, folder: &Path) -> std::result::Result<Self, ModelError> {
-        Self::assemble(config, weights)
-            .map_err(|error| ModelError::Weights { path: folder.to_owned(), problem: error.to_string() })
+    pub fn new(
+        config: &ModelConfig,
+        weights: &VarBuilder<'_>,
+        folder: &Path,
+    ) -> std::result::Result<Self, ModelError> {
+        Self::assemble(config, weights).map_err(|error| ModelError::Weights {
+            path: folder.to_owned(),
+            problem: error.to_string(),
+        })
     }
 
     fn assemble(config: &ModelConfig, weights: &VarBuilder<'_>) -> Result<Self> {
@@ -82,7 +88,16 @@ impl Qwen3 {
             .collect::<Result<_>>()?;
         let (cos, sin) = rope_tables(config, &device)?;
         let norm = weights.get(hidden, "model.norm.weight")?;
-        Ok(Self { config: config.clone(), device, embed, layers, norm, lm_head: lm_head.t()?, cos, sin })
+        Ok(Self {
+            config: config.clone(),
+            device,
+            embed,
+            layers,
+            norm,
+            lm_head: lm_head.t()?,
+            cos,
+            sin,
+        })
     }
 
     /// The device.
@@ -103,7 +118,8 @@ impl Qwen3 {
                 rows.push(positions.len() as u32 - 1);
             }
         }
-        let slots = batch.sequences.iter().map(|s| cache.slots(s, &self.device)).collect::<Result<_>>()?;
+        let slots =
+            batch.sequences.iter().map(|s| cache.slots(s, &self.device)).collect::<Result<_>>()?;
         let masks = batch.sequences.iter().map(|s| self.mask(s)).collect::<Result<_>>()?;
         Ok(StepInput {
             token_ids: Tensor::new(&batch.token_ids[..], &self.device)?,
@@ -182,34 +198,66 @@ impl Qwen3 {
 
     pub(crate) fn qkv(&self, layer: usize, h: &Tensor) -> Result<Qkv> {
         let (tokens, _) = h.dims2()?;
-        let (heads, kv_heads, dim) = (self.config.heads, self.config.kv_heads, self.config.head_dim);
+        let (heads, kv_heads, dim) =
+            (self.config.heads, self.config.kv_heads, self.config.head_dim);
         let qkv = h.matmul(&self.layers[layer].qkv.t()?)?;
         let part = |from: usize, heads: usize| {
             qkv.narrow(1, from * dim, heads * dim)?.contiguous()?.reshape((tokens, heads, dim))
         };
-        Ok(Qkv { q: part(0, heads)?, k: part(heads, kv_heads)?, v: part(heads + kv_heads, kv_heads)? })
+        Ok(Qkv {
+            q: part(0, heads)?,
+            k: part(heads, kv_heads)?,
+            v: part(heads + kv_heads, kv_heads)?,
+        })
     }
 
-    pub(crate) fn qk_norm_rope(&self, layer: usize, qkv: &Qkv, cos: &Tensor, sin: &Tensor) -> Result<Qkv> {
+    pub(crate) fn qk_norm_rope(
+        &self,
+        layer: usize,
+        qkv: &Qkv,
+        cos: &Tensor,
+        sin: &Tensor,
+    ) -> Result<Qkv> {
         let layer = &self.layers[layer];
         let turn = |x: &Tensor, norm: &Tensor| {
             rope_thd(&self.rms(x, norm)?.unsqueeze(0)?, cos, sin)?.squeeze(0)
         };
-        Ok(Qkv { q: turn(&qkv.q, &layer.q_norm)?, k: turn(&qkv.k, &layer.k_norm)?, v: qkv.v.clone() })
+        Ok(Qkv {
+            q: turn(&qkv.q, &layer.q_norm)?,
+            k: turn(&qkv.k, &layer.k_norm)?,
+            v: qkv.v.clone(),
+        })
     }
 
-    pub(crate) fn kv_write(&self, layer: usize, input: &StepInput, qkv: &Qkv, cache: &KvCache) -> Result<()> {
+    pub(crate) fn kv_write(
+        &self,
+        layer: usize,
+        input: &StepInput,
+        qkv: &Qkv,
+        cache: &KvCache,
+    ) -> Result<()> {
         let mut from = 0;
         for sequence in &input.batch.sequences {
             let tokens = sequence.tokens as usize;
-            cache.write(layer, sequence, &qkv.k.narrow(0, from, tokens)?, &qkv.v.narrow(0, from, tokens)?)?;
+            cache.write(
+                layer,
+                sequence,
+                &qkv.k.narrow(0, from, tokens)?,
+                &qkv.v.narrow(0, from, tokens)?,
+            )?;
             from += tokens;
         }
         Ok(())
     }
 
     /// Attention of every sequence over its own blocks, shape (tokens, heads x dim).
-    pub(crate) fn attention(&self, layer: usize, input: &StepInput, qkv: &Qkv, cache: &KvCache) -> Result<Tensor> {
+    pub(crate) fn attention(
+        &self,
+        layer: usize,
+        input: &StepInput,
+        qkv: &Qkv,
+        cache: &KvCache,
+    ) -> Result<Tensor> {
         let mut from = 0;
         let mut outputs = Vec::with_capacity(input.batch.sequences.len());
         for (i, sequence) in input.batch.sequences.iter().enumerate() {
@@ -240,7 +288,11 @@ impl Qwen3 {
             scores = shaped.broadcast_add(mask)?.reshape((kv_heads, group * tokens, kv))?;
         }
         let output = softmax_last_dim(&scores)?.matmul(&v)?;
-        output.reshape((heads, tokens, dim))?.transpose(0, 1)?.contiguous()?.reshape((tokens, heads * dim))
+        output
+            .reshape((heads, tokens, dim))?
+            .transpose(0, 1)?
+            .contiguous()?
+            .reshape((tokens, heads * dim))
     }
 
     pub(crate) fn out_proj(&self, layer: usize, h: &Tensor, residual: &Tensor) -> Result<Tensor> {
@@ -284,7 +336,8 @@ impl Layer {
     fn new(config: &ModelConfig, weights: &VarBuilder<'_>) -> Result<Self> {
         let hidden = config.hidden_size;
         let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-        let matrix = |name: &str, rows, columns| weights.get((rows, columns), &format!("{name}.weight"));
+        let matrix =
+            |name: &str, rows, columns| weights.get((rows, columns), &format!("{name}.weight"));
         let vector = |name: &str, size: usize| weights.get(size, &format!("{name}.weight"));
         let qkv = Tensor::cat(
             &[
@@ -317,7 +370,8 @@ impl Layer {
 /// Cosines and sines of all positions, each of shape (positions, head dim / 2).
 fn rope_tables(config: &ModelConfig, device: &Device) -> Result<(Tensor, Tensor)> {
     let half = config.head_dim / 2;
-    let frequency = |i: usize| 1.0 / config.rope_theta.powf(2.0 * i as f64 / config.head_dim as f64);
+    let frequency =
+        |i: usize| 1.0 / config.rope_theta.powf(2.0 * i as f64 / config.head_dim as f64);
     let frequencies: Vec<f32> = (0..half).map(|i| frequency(i) as f32).collect();
     let frequencies = Tensor::from_vec(frequencies, (1, half), device)?;
     let positions = Tensor::arange(0, config.max_positions, device)?.to_dtype(DType::F32)?;

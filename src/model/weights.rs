@@ -58,8 +58,11 @@ pub fn load_weights(
     let mut hasher = Hasher::new("simgate weights v1");
     let mut tensors = HashMap::new();
     for path in files {
-        let bytes = std::fs::read(&path)
-            .map_err(|source| FileError::Io { action: "read", path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|source| FileError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
         hasher.text(&crate::files::sha256_hex(&bytes));
         let loaded = candle_core::safetensors::load_buffer(&bytes, device).map_err(|error| {
             ModelError::Weights { path: path.clone(), problem: error.to_string() }

@@ -26,7 +26,9 @@ pub enum PredictError {
         command: String,
     },
     /// A shape beyond the measured ones.
-    #[error("the profile has op `{op}` for {variable} {low} to {high}, not {asked}; collect it with `{command}`")]
+    #[error(
+        "the profile has op `{op}` for {variable} {low} to {high}, not {asked}; collect it with `{command}`"
+    )]
     OutOfRange {
         /// The op or host span.
         op: &'static str,
@@ -140,9 +142,10 @@ impl Predictor {
     /// # Errors
     /// A shape that the profile does not cover.
     pub fn op(&self, op: Op, shape: Shape) -> Result<f64, PredictError> {
-        let missing =
-            || PredictError::MissingOp { op: op.as_str(), command: self.command.clone() };
-        let out = |variable, asked, (low, high)| self.out_of_range(op.as_str(), variable, asked, low, high);
+        let missing = || PredictError::MissingOp { op: op.as_str(), command: self.command.clone() };
+        let out = |variable, asked, (low, high)| {
+            self.out_of_range(op.as_str(), variable, asked, low, high)
+        };
         match (self.tables[op as usize].as_ref().ok_or_else(missing)?, shape) {
             (Table::Rows(line), Shape::Rows(rows)) => {
                 line.at(rows).ok_or_else(|| out("rows", rows, line.range()))
@@ -158,13 +161,25 @@ impl Predictor {
         }
     }
 
-    fn host(&self, name: &'static str, line: &Line, sequences: &[(u32, u32)]) -> Result<f64, PredictError> {
+    fn host(
+        &self,
+        name: &'static str,
+        line: &Line,
+        sequences: &[(u32, u32)],
+    ) -> Result<f64, PredictError> {
         let count = sequences.len() as u32;
         let (low, high) = line.range();
         line.at(count).ok_or_else(|| self.out_of_range(name, "sequences", count, low, high))
     }
 
-    fn out_of_range(&self, op: &'static str, variable: &'static str, asked: u32, low: u32, high: u32) -> PredictError {
+    fn out_of_range(
+        &self,
+        op: &'static str,
+        variable: &'static str,
+        asked: u32,
+        low: u32,
+        high: u32,
+    ) -> PredictError {
         PredictError::OutOfRange { op, variable, asked, low, high, command: self.command.clone() }
     }
 

@@ -238,11 +238,7 @@ fn ratio_ppm(ratio: f64) -> u64 {
 
 fn read_ops(path: &Path) -> Result<Vec<OpEntry>, FileError> {
     let table = Table::open(path)?;
-    let mut columns = [table.column(OP_COLUMNS[0])?; 7];
-    for (column, name) in columns.iter_mut().zip(OP_COLUMNS) {
-        *column = table.column(name)?;
-    }
-    let [op, tokens, context, median, p10, p90, samples] = columns;
+    let [op, tokens, context, median, p10, p90, samples] = table.columns(OP_COLUMNS)?;
     let mut entries: Vec<OpEntry> = Vec::new();
     table.for_each::<FileError>(|row| {
         let name = row.text(op);
@@ -270,11 +266,7 @@ fn read_ops(path: &Path) -> Result<Vec<OpEntry>, FileError> {
 
 fn read_host(path: &Path) -> Result<Vec<HostEntry>, FileError> {
     let table = Table::open(path)?;
-    let mut columns = [table.column(HOST_COLUMNS[0])?; 4];
-    for (column, name) in columns.iter_mut().zip(HOST_COLUMNS) {
-        *column = table.column(name)?;
-    }
-    let [span, sequences, median, samples] = columns;
+    let [span, sequences, median, samples] = table.columns(HOST_COLUMNS)?;
     let mut entries = Vec::new();
     table.for_each::<FileError>(|row| {
         let name = row.text(span);

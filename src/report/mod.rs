@@ -42,7 +42,7 @@ impl Report<'_> {
         counted(c.structure.status.len(), "ended differently on the two sides or between repeats");
         counted(
             c.structure.tokens.len(),
-            "got other numbers of tokens on the two sides or between repeats",
+            "got other numbers of tokens than asked for, or than on the other side or in other repeats",
         );
         counted(c.not_ok, "failed alike in every run and take no part");
         counted(
@@ -56,6 +56,7 @@ impl Report<'_> {
                 remarks.push(format!("{what} differs: requests {}", crate::compare::list_ids(ids)));
             }
         }
+        remarks.extend(c.structure.plan.clone());
         for (metric, reason) in &c.unavailable {
             remarks.push(format!("{} refused: {reason}", metric.title()));
         }

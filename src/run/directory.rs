@@ -105,8 +105,12 @@ fn write_files(run: &Run, dir: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// SHA-256 of a run's latencies: request and token times, not its provenance. Two measured runs
-/// never share it, so two runs that do are copies.
+/// SHA-256 of the request times alone. Two measured runs never share it, with or without token times.
+pub fn request_hash(run: &Run) -> String {
+    hash(&Run { requests: run.requests.clone(), ..Run::default() })
+}
+
+/// SHA-256 of a run's latencies: request and token times, not its provenance.
 pub fn hash(run: &Run) -> String {
     let mut hasher = Hasher::new("simgate run v1");
     for (i, r) in run.requests.iter().enumerate() {
@@ -233,7 +237,7 @@ mod tests {
         fs::write(&meta, text.replace("\"backend\"", "\"new_key\": 1, \"backend\"")).unwrap();
         let message = read(&target).unwrap_err().to_string();
         assert!(
-            message.contains("schema version 9, but this simgate reads up to 1: update simgate"),
+            message.contains("schema version 9, but this simgate reads 1 to 1: update simgate"),
             "{message}"
         );
     }

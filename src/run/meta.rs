@@ -199,7 +199,7 @@ impl RunMeta {
             schema_version: u32,
         }
         let Version { schema_version } = read_json(path)?;
-        if schema_version > RUN_META_SCHEMA_VERSION {
+        if !(1..=RUN_META_SCHEMA_VERSION).contains(&schema_version) {
             return Err(FileError::SchemaVersion {
                 path: path.to_owned(),
                 found: schema_version,

@@ -9,12 +9,14 @@ use thiserror::Error;
 use crate::files::FileError;
 
 mod directory;
+mod fault;
 mod meta;
 mod requests;
 mod steps;
 mod tokens;
 
-pub use directory::{MARKER, hash, read, read_repeats, write};
+pub use directory::{MARKER, hash, read, read_repeats, request_hash, write};
+pub use fault::fault;
 pub use meta::{
     Boundary, Clocks, Device, EngineBuild, Hashes, Host, RUN_META_SCHEMA_VERSION, RunMeta, Weights,
 };
@@ -51,17 +53,17 @@ pub enum Status {
 }
 
 impl Status {
-    /// All statuses, as they are written in files.
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::Ok, "ok"),
-        (Self::Refused, "refused"),
-        (Self::Failed, "failed"),
-        (Self::Timeout, "timeout"),
-    ];
+    /// All statuses.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Refused, Self::Failed, Self::Timeout];
 
     /// The word used in files.
     pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(status, _)| *status == self).map_or("ok", |(_, word)| word)
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+        }
     }
 }
 

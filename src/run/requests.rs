@@ -26,10 +26,8 @@ struct Columns {
 
 impl Columns {
     fn of(table: &Table) -> Result<Self, FileError> {
-        let mut required = [table.column(COLUMNS[0])?; 9];
-        for (column, name) in required.iter_mut().zip(COLUMNS) {
-            *column = table.column(name)?;
-        }
+        let [required @ .., _] = COLUMNS;
+        let required = table.columns(required)?;
         Ok(Self { required, backend: table.optional(COLUMNS[9]) })
     }
 }
@@ -101,7 +99,7 @@ fn record(row: &Row<'_>, columns: &Columns) -> Result<RequestRecord, FileError> 
 
 fn parse_status(row: &Row<'_>, column: Column) -> Result<Status, FileError> {
     let word = row.text(column);
-    Status::ALL.iter().find(|(_, w)| *w == word).map(|(status, _)| *status).ok_or_else(|| {
+    Status::ALL.into_iter().find(|status| status.as_str() == word).ok_or_else(|| {
         row.problem(column, format!("`{word}` is not one of ok, refused, failed, timeout"))
     })
 }

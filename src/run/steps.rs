@@ -72,10 +72,6 @@ pub struct PlanRecord {
 
 pub(super) fn read_steps(path: &Path) -> Result<Vec<StepRecord>, FileError> {
     let table = Table::open(path)?;
-    let mut columns = [table.column(STEP_COLUMNS[0])?; 14];
-    for (column, name) in columns.iter_mut().zip(STEP_COLUMNS) {
-        *column = table.column(name)?;
-    }
     let [
         step,
         start,
@@ -91,7 +87,7 @@ pub(super) fn read_steps(path: &Path) -> Result<Vec<StepRecord>, FileError> {
         wait,
         post,
         gpu,
-    ] = columns;
+    ] = table.columns(STEP_COLUMNS)?;
     let mut records: Vec<StepRecord> = Vec::new();
     table.for_each::<FileError>(|row: Row<'_>| {
         let record = StepRecord {
@@ -158,11 +154,7 @@ pub(super) fn steps_table(records: &[StepRecord]) -> TableWriter {
 
 pub(super) fn read_plans(path: &Path) -> Result<Vec<PlanRecord>, FileError> {
     let table = Table::open(path)?;
-    let mut columns = [table.column(PLAN_COLUMNS[0])?; 4];
-    for (column, name) in columns.iter_mut().zip(PLAN_COLUMNS) {
-        *column = table.column(name)?;
-    }
-    let [step, request, tokens, context] = columns;
+    let [step, request, tokens, context] = table.columns(PLAN_COLUMNS)?;
     let mut records = Vec::new();
     table.for_each::<FileError>(|row| {
         records.push(PlanRecord {

@@ -57,6 +57,11 @@ impl TokenTimes {
         self
     }
 
+    /// Requests that there are times of.
+    pub fn requests(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
     /// Times of the run's request number `index`, ascending.
     pub fn of(&self, index: usize) -> &[u64] {
         &self.times_ns[self.offsets[index]..self.offsets[index + 1]]

@@ -91,11 +91,7 @@ fn open(dir: &Path, file: &'static str) -> Result<Table, WorkloadError> {
 
 fn read_lengths(dir: &Path) -> Result<Vec<Request>, WorkloadError> {
     let table = open(dir, LENGTHS)?;
-    let mut columns = [table.column(LENGTH_COLUMNS[0])?; 4];
-    for (column, name) in columns.iter_mut().zip(LENGTH_COLUMNS) {
-        *column = table.column(name)?;
-    }
-    let [id, prompt, prefill, decode] = columns;
+    let [id, prompt, prefill, decode] = table.columns(LENGTH_COLUMNS)?;
     let mut requests = Vec::new();
     let mut lines = HashMap::new();
     table.for_each::<WorkloadError>(|row| {
@@ -118,11 +114,7 @@ fn read_lengths(dir: &Path) -> Result<Vec<Request>, WorkloadError> {
 
 fn read_arrivals(dir: &Path) -> Result<HashMap<u64, u64>, WorkloadError> {
     let table = open(dir, INTERVALS)?;
-    let mut columns = [table.column(INTERVAL_COLUMNS[0])?; 3];
-    for (column, name) in columns.iter_mut().zip(INTERVAL_COLUMNS) {
-        *column = table.column(name)?;
-    }
-    let [id, gap, arrival] = columns;
+    let [id, gap, arrival] = table.columns(INTERVAL_COLUMNS)?;
     let mut arrivals = HashMap::new();
     let mut previous = None;
     table.for_each::<WorkloadError>(|row| {
@@ -153,7 +145,8 @@ fn read_arrivals(dir: &Path) -> Result<HashMap<u64, u64>, WorkloadError> {
 /// Reads a prompts file, one JSON object a line.
 pub(super) fn read_prompts(path: &Path) -> Result<Vec<Prompt>, WorkloadError> {
     let text = read_text(path)?;
-    let mut prompts = Vec::new();
+    let mut prompts: Vec<Prompt> = Vec::new();
+    let mut known = HashMap::new();
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let prompt: Prompt =
             serde_json::from_str(line).map_err(|e| match FileError::json(path, &e) {
@@ -162,12 +155,21 @@ pub(super) fn read_prompts(path: &Path) -> Result<Vec<Prompt>, WorkloadError> {
                 }
                 other => other,
             })?;
+        if let Some(line) = known.insert(prompt.prompt_id.clone(), i + 1) {
+            let problem = format!("it stands on line {line} already");
+            let prompt_id = prompt.prompt_id;
+            return Err(WorkloadError::FaultyPrompt { path: path.to_owned(), prompt_id, problem });
+        }
         prompts.push(prompt);
     }
     Ok(prompts)
 }
 
-fn check_prompts(path: &Path, prompts: &[Prompt], requests: &[Request]) -> Result<(), WorkloadError> {
+fn check_prompts(
+    path: &Path,
+    prompts: &[Prompt],
+    requests: &[Request],
+) -> Result<(), WorkloadError> {
     let by_id: HashMap<&str, &Prompt> = prompts.iter().map(|p| (p.prompt_id.as_str(), p)).collect();
     for request in requests {
         let problem = match by_id.get(request.prompt_id.as_str()) {

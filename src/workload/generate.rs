@@ -38,9 +38,14 @@ pub fn generate(recipe: &Recipe, sources: &Sources<'_>) -> Result<Workload, Work
     let outputs = lengths(&recipe.output_tokens, n, &mut random, Column::Output, sources)?;
     let arrivals = arrivals(&recipe.arrivals, n, recipe.seed, sources)?;
     let requests = chosen.into_iter().zip(outputs).zip(arrivals).enumerate();
-    let requests = requests.map(|(i, (((prompt_id, prefill_tokens), decode_tokens), arrival_ns))| {
-        Request { request_id: i as u64, prompt_id, prefill_tokens, decode_tokens, arrival_ns }
-    });
+    let requests =
+        requests.map(|(i, (((prompt_id, prefill_tokens), decode_tokens), arrival_ns))| Request {
+            request_id: i as u64,
+            prompt_id,
+            prefill_tokens,
+            decode_tokens,
+            arrival_ns,
+        });
     Ok(Workload { requests: requests.collect(), prompts, seed: recipe.seed })
 }
 
@@ -56,7 +61,8 @@ fn prompts(
     match &recipe.prompts {
         Prompts::Synthetic(of) => {
             let lengths = lengths(of, n, &mut random, Column::Prompt, sources)?;
-            let chosen = lengths.into_iter().enumerate().map(|(i, tokens)| (format!("s{i}"), tokens));
+            let chosen =
+                lengths.into_iter().enumerate().map(|(i, tokens)| (format!("s{i}"), tokens));
             Ok((Vec::new(), chosen.collect()))
         }
         Prompts::File(path) => {
@@ -93,7 +99,9 @@ fn tokenize(prompt: &mut Prompt, path: &Path, sources: &Sources<'_>) -> Result<(
             return Err(fault("it has neither `text` nor `token_ids`".to_owned()));
         };
         let Some(tokenizer) = sources.tokenizer else {
-            return Err(fault("it is text, and the case names no model to tokenize it with".to_owned()));
+            return Err(fault(
+                "it is text, and the case names no model to tokenize it with".to_owned(),
+            ));
         };
         prompt.token_ids = Some(tokenizer.token_ids(text).map_err(fault)?);
     }
@@ -226,9 +234,7 @@ mod tests {
 
     fn no_paths() -> Sources<'static> {
         Sources {
-            resolve: &|path| {
-                Err(WorkloadError::Empty { path: path.to_owned() })
-            },
+            resolve: &|path| Err(WorkloadError::Empty { path: path.to_owned() }),
             tokenizer: None,
         }
     }
@@ -244,12 +250,12 @@ mod tests {
             (
                 Lengths::Lognormal { median: 60.0, sigma: 0.9, min: 1, max: 900 },
                 Arrivals::Poisson { rate: 40.0 },
-                "010161389dff3c890266f13eaea6ed84e93b8554cbbde65f195dede3c74e3077",
+                "e47eb0f976a1caf40bea7fe1dccfd181acf9ae78d393517ae5967f11660703b1",
             ),
             (
                 Lengths::Zipf { min: 1, max: 100, exponent: 1.2 },
                 Arrivals::Gamma { rate: 40.0, cv: 3.0 },
-                "54d17e8e77b319ed26266bdfef4ea7cf0247213b4b09f2c1bf1691fe3ec33a08",
+                "91042da005dbd9c20022b7191723a133be5bd2c7f03c6e9efe32d60c0466d392",
             ),
         ] {
             let workload = generate(&recipe(output_tokens, arrivals), &no_paths()).unwrap();

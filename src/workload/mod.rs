@@ -19,9 +19,9 @@ mod tokenize;
 
 pub use directory::{MARKER, read, write};
 pub use generate::{Sources, generate};
-pub use recipe::{Arrivals, Lengths, Prompts, Recipe};
 #[cfg(feature = "candle")]
 pub use hugging_face::HuggingFace;
+pub use recipe::{Arrivals, Lengths, Prompts, Recipe};
 pub use tokenize::Tokenize;
 
 /// Requests, fully determined.
@@ -68,6 +68,7 @@ impl Workload {
     /// SHA-256 over requests and prompts; equal for workloads that are served alike.
     pub fn hash(&self) -> String {
         let mut hasher = Hasher::new("simgate workload v1");
+        hasher.number(self.requests.len() as u64);
         for r in &self.requests {
             hasher.number(r.request_id);
             hasher.text(&r.prompt_id);
@@ -78,6 +79,10 @@ impl Workload {
         }
         for prompt in &self.prompts {
             hasher.text(&prompt.prompt_id);
+            // Absent is told apart from empty.
+            hasher.number(
+                u64::from(prompt.text.is_some()) + 2 * u64::from(prompt.token_ids.is_some()),
+            );
             hasher.text(prompt.text.as_deref().unwrap_or_default());
             let ids = prompt.token_ids.as_deref().unwrap_or_default();
             hasher.number(ids.len() as u64);
@@ -182,7 +187,9 @@ pub enum WorkloadError {
         problem: String,
     },
     /// Bounds that a distribution practically never meets.
-    #[error("no length between {min} and {max} was drawn in 10000 tries: move the median between them")]
+    #[error(
+        "no length between {min} and {max} was drawn in 10000 tries: move the median between them"
+    )]
     Unreachable {
         /// Smallest.
         min: u32,
@@ -200,7 +207,7 @@ pub enum WorkloadError {
         asked: usize,
     },
     /// A path of a recipe that leads nowhere.
-    #[error("`{}` is neither beside the case file nor in the project", path.display())]
+    #[error("`{}` is neither beside the case file, nor in the folder of cases, nor in the project", path.display())]
     NoSuchPath {
         /// The path as written.
         path: PathBuf,

@@ -11,6 +11,11 @@ use simgate::gate::{Gate, Outcome};
 use simgate::run::{self, Boundary, Run, RunMeta};
 use simgate::workload::{self, Request, Workload};
 
+/// The checkout that the tests run in, also from an archive.
+pub fn root() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+}
+
 /// A project with `cases/`, `baselines/` and `w/`, a workload directory.
 pub struct Project {
     dir: tempfile::TempDir,

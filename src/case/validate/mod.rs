@@ -129,7 +129,11 @@ impl Check {
             kv_watermark_bp: file.kv_watermark.as_ref().map_or(DEFAULT_KV_WATERMARK_BP, |share| {
                 let fraction = self.value(share).unwrap_or(0.0);
                 if fraction >= 1.0 {
-                    self.problem(share.at, "`kv_watermark` leaves no block to use", "it lies below 100%");
+                    self.problem(
+                        share.at,
+                        "`kv_watermark` leaves no block to use",
+                        "it lies below 100%",
+                    );
                 }
                 (fraction.min(1.0) * 10_000.0).round() as u32
             }),

@@ -1,0 +1,156 @@
+//! The model of a case and what is measured of it: loaded at most once for both sides.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+#[cfg(feature = "candle")]
+use std::rc::Rc;
+
+use super::{Context, GateError, PROFILES};
+#[cfg(feature = "candle")]
+use crate::backend::LoadedModel;
+use crate::case::Case;
+use crate::engine::EngineConfig;
+use crate::model::ModelConfig;
+use crate::profile::{Profile, ProfileError};
+use crate::workload::{Tokenize, Workload, WorkloadError};
+
+/// Folder of models in a project.
+const MODELS: &str = "models";
+
+/// The model of one case.
+pub(super) struct CaseModel<'a> {
+    case: &'a Case,
+    context: Context<'a>,
+    #[cfg(feature = "candle")]
+    loaded: OnceCell<Rc<LoadedModel>>,
+    profile: OnceCell<Profile>,
+}
+
+impl<'a> CaseModel<'a> {
+    pub fn new(case: &'a Case, context: Context<'a>) -> Self {
+        Self {
+            case,
+            context,
+            #[cfg(feature = "candle")]
+            loaded: OnceCell::new(),
+            profile: OnceCell::new(),
+        }
+    }
+
+    /// The model's folder.
+    pub fn folder(&self) -> Result<PathBuf, GateError> {
+        let name = self.case.model.as_deref().ok_or(GateError::NoModel)?;
+        Ok(self.context.root.join(MODELS).join(name))
+    }
+
+    pub fn config(&self) -> Result<ModelConfig, GateError> {
+        Ok(ModelConfig::read(&self.folder()?)?)
+    }
+
+    /// The case's engine, which validation demands wherever a side needs it.
+    pub fn engine(&self) -> Result<EngineConfig, GateError> {
+        self.case.engine.clone().ok_or(GateError::NoModel)
+    }
+
+    #[cfg(feature = "candle")]
+    pub fn loaded(&self) -> Result<Rc<LoadedModel>, GateError> {
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(Rc::clone(loaded));
+        }
+        let loaded = Rc::new(LoadedModel::open(&self.folder()?)?);
+        Ok(Rc::clone(self.loaded.get_or_init(|| loaded)))
+    }
+
+    /// The profile called `name`, checked to be of this model; `here` is measured now.
+    pub fn profile(&self, name: &str, workload: &Workload) -> Result<&Profile, GateError> {
+        if let Some(profile) = self.profile.get() {
+            return Ok(profile);
+        }
+        let profile = match name.split_once('/') {
+            None => self.collect(workload)?,
+            Some((hardware, model)) => {
+                let dir = self.context.baselines.join(hardware).join(PROFILES).join(model);
+                let profile = Profile::read(
+                    &dir,
+                    &format!("simgate profile {model} --out {}", dir.display()),
+                )?;
+                let expected = self.config()?.hash();
+                if profile.meta.model_config != expected {
+                    let found = profile.meta.model_config;
+                    return Err(ProfileError::OtherModel { path: dir, found, expected }.into());
+                }
+                profile
+            }
+        };
+        Ok(self.profile.get_or_init(|| profile))
+    }
+
+    #[cfg(feature = "candle")]
+    fn collect(&self, workload: &Workload) -> Result<Profile, GateError> {
+        use crate::collect::{Ranges, collect};
+        let engine = self.engine()?;
+        let longest = |r: &crate::workload::Request| r.prefill_tokens + r.decode_tokens;
+        let ranges = Ranges {
+            max_tokens: engine.chunk_tokens,
+            max_context: workload.requests.iter().map(longest).max().unwrap_or(1),
+            max_sequences: engine.max_sequences,
+            kv_block_tokens: engine.kv_block_tokens,
+        };
+        let name = self.case.model.as_deref().unwrap_or_default();
+        Ok(collect(name, &*self.loaded()?, ranges, self.context.progress)?)
+    }
+
+    #[cfg(not(feature = "candle"))]
+    fn collect(&self, _workload: &Workload) -> Result<Profile, GateError> {
+        Err(GateError::WithoutCandle)
+    }
+}
+
+/// The model's tokenizer, loaded when a prompt first needs it: that takes half a second.
+#[cfg(feature = "candle")]
+pub(super) struct LazyTokenizer<'a> {
+    model: &'a CaseModel<'a>,
+    tokenizer: OnceCell<crate::workload::HuggingFace>,
+}
+
+#[cfg(feature = "candle")]
+impl<'a> LazyTokenizer<'a> {
+    pub fn new(model: &'a CaseModel<'a>) -> Self {
+        Self { model, tokenizer: OnceCell::new() }
+    }
+
+    fn open(&self) -> Result<crate::workload::HuggingFace, GateError> {
+        let config = self.model.config()?;
+        let folder = match &config.tokenizer {
+            Some(folder) => folder.clone(),
+            None => self.model.folder()?,
+        };
+        let tokenizer = crate::workload::HuggingFace::open(&folder)?;
+        let (vocabulary, ids) = (config.vocab_size, tokenizer.vocabulary());
+        if ids > vocabulary {
+            return Err(WorkloadError::Tokenizer {
+                path: folder,
+                problem: format!(
+                    "it has {ids} ids, the model {vocabulary}: it is of another model"
+                ),
+            }
+            .into());
+        }
+        Ok(tokenizer)
+    }
+}
+
+#[cfg(feature = "candle")]
+impl Tokenize for LazyTokenizer<'_> {
+    fn token_ids(&self, text: &str) -> Result<Vec<u32>, String> {
+        if self.tokenizer.get().is_none() {
+            let opened = self.open().map_err(|error| error.to_string())?;
+            self.tokenizer.get_or_init(|| opened);
+        }
+        self.tokenizer.get().map_or_else(|| Ok(Vec::new()), |tokenizer| tokenizer.token_ids(text))
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.tokenizer.get().map_or(0, Tokenize::vocabulary)
+    }
+}

@@ -1,0 +1,73 @@
+//! One side of a case by itself: what `simgate workload`, `real`, `sim` and `record` need of it.
+
+use super::judge::recording_of;
+use super::model::CaseModel;
+use super::sides::{LoadedSide, Stage};
+use super::{CaseFile, Gate, GateError, Progress, workload};
+use crate::case::{Case, Side};
+use crate::workload::Workload;
+
+/// Which side of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one that is believed.
+    Real,
+    /// The one that is judged.
+    Sim,
+}
+
+impl Gate {
+    /// The workload of a case.
+    ///
+    /// # Errors
+    /// A faulty case, or a workload that cannot be read or made.
+    pub fn workload(&self, file: &CaseFile) -> Result<Workload, GateError> {
+        let case = Case::read(&file.path)?;
+        let context = self.context(&|_, _, _| {});
+        workload::workload(&case, &CaseModel::new(&case, context), &context)
+    }
+
+    /// The runs of one side of a case. A candle side runs live where the settings say so.
+    ///
+    /// # Errors
+    /// Whatever keeps the side from its runs.
+    pub fn serve(
+        &self,
+        file: &CaseFile,
+        role: Role,
+        progress: Progress<'_>,
+    ) -> Result<LoadedSide, GateError> {
+        let case = Case::read(&file.path)?;
+        let context = self.context(progress);
+        let model = CaseModel::new(&case, context);
+        let workload = workload::workload(&case, &model, &context)?;
+        let recording = recording_of(file, &context);
+        let stage = Stage {
+            case: &case,
+            model: &model,
+            workload: &workload,
+            recording: &recording,
+            context,
+        };
+        match role {
+            Role::Real => stage.load(&case.real, None),
+            Role::Sim => stage.load(&case.sim, None),
+        }
+    }
+
+    /// Processes and repeats that a candle side is recorded with.
+    ///
+    /// # Errors
+    /// A faulty case, or one whose real side is not recorded by simgate.
+    pub fn recipe(&self, file: &CaseFile) -> Result<(u32, u32), GateError> {
+        match Case::read(&file.path)?.real {
+            Side::Candle { processes, repeats, .. } => Ok((processes, repeats)),
+            other => Err(GateError::UnsupportedSide { word: other.word() }),
+        }
+    }
+
+    /// Where the recording of a case lies.
+    pub fn recording(&self, file: &CaseFile) -> std::path::PathBuf {
+        recording_of(file, &self.context(&|_, _, _| {}))
+    }
+}
