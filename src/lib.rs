@@ -1,4 +1,6 @@
-//! simgate: a test harness that gates LLM-inference simulators on fidelity.
+//! simgate gates LLM-inference simulators on fidelity: each YAML case is one test, red when the latency
+//! percentiles of a real and a simulated side drift apart. The README says how to use it; this page is for
+//! programs that gate a simulator of their own, which start at [`Gate`].
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod backend;

@@ -168,8 +168,10 @@ fn a_real_request_without_tokens_leaves_the_sims_out() {
     assert_eq!(judged.comparison.figure("ttft.p50".parse().unwrap()).unwrap().n, 39);
 }
 
+type Fault = fn(&mut Run);
+
 /// A backend that contradicts itself in one way or another.
-struct Faulty(fn(&mut Run), Kind);
+struct Faulty(Fault, Kind);
 
 impl Backend for Faulty {
     fn kind(&self) -> Kind {
@@ -184,7 +186,7 @@ impl Backend for Faulty {
     }
 }
 
-fn registered(fault: fn(&mut Run), kind: Kind, more: &str) -> simgate::gate::Outcome {
+fn registered(fault: Fault, kind: Kind, more: &str) -> simgate::gate::Outcome {
     let project = project();
     let sides = "workload: { dir: w }\nreal: { recorded: { runs: [real], boundary: engine } }\nsim: { registered: { name: sim } }\n";
     project.write("cases/c.yaml", format!("{sides}{more}"));
@@ -194,7 +196,7 @@ fn registered(fault: fn(&mut Run), kind: Kind, more: &str) -> simgate::gate::Out
 
 #[test]
 fn a_registered_backend_that_contradicts_itself_is_named_not_believed() {
-    let faults: [(fn(&mut Run), &str); 5] = [
+    let faults: [(Fault, &str); 5] = [
         (
             |run| run.requests[3].first_token_ns = None,
             "sim #0: request 3 is `ok` and has tokens, but no first token time",

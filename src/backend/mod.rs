@@ -12,6 +12,8 @@ mod native;
 mod recorded;
 mod registry;
 mod served;
+#[cfg(feature = "candle")]
+mod transformers;
 
 #[cfg(feature = "candle")]
 pub use candle::{Candle, LoadedModel};
@@ -19,6 +21,8 @@ pub use native::Native;
 pub use recorded::Recorded;
 pub use registry::Registry;
 pub use served::served;
+#[cfg(feature = "candle")]
+pub use transformers::Transformers;
 
 /// What makes two runs of one backend differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -135,3 +135,13 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_of_every_command_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -20,8 +20,8 @@ use super::{Project, one_case};
 #[derive(Debug, Args)]
 pub struct Record {
     /// The cases, by name or file
-    #[arg(required = true)]
-    cases: Vec<String>,
+    #[arg(required = true, value_name = "CASE")]
+    names: Vec<String>,
     #[command(flatten)]
     project: Project,
 }
@@ -41,7 +41,7 @@ impl Record {
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
         let mut recordings = Vec::new();
-        for name in &self.cases {
+        for name in &self.names {
             recordings.push(start(&gate, name)?);
         }
         let most = recordings.iter().map(|r| r.processes).max().unwrap_or(0);

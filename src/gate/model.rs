@@ -74,6 +74,8 @@ impl<'a> CaseModel<'a> {
                     &dir,
                     &format!("simgate profile {model} --out {}", dir.display()),
                 )?;
+                let case_hardware = self.case.hardware.as_deref().unwrap_or_default();
+                profile.check(&dir, case_hardware, self.engine()?.kv_block_tokens)?;
                 let expected = self.config()?.hash();
                 if profile.meta.model_config != expected {
                     let found = profile.meta.model_config;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::model::CaseModel;
 use super::{Context, GateError};
-#[cfg(feature = "candle")]
-use crate::backend::Candle;
 use crate::backend::{Backend, BackendError, Kind, Native, Recorded};
+#[cfg(feature = "candle")]
+use crate::backend::{Candle, Transformers};
 use crate::case::{Case, Side};
 use crate::compare;
 use crate::engine::EngineConfig;
@@ -65,6 +65,7 @@ impl Stage<'_> {
                 (self.replay(&[self.recording.to_owned()])?, None)
             }
             Side::Candle { repeats, warmup, .. } => (self.candle(*repeats, *warmup)?, None),
+            Side::Transformers => (self.transformers()?, None),
             Side::Native { profile, seeds } => (self.native(profile, *seeds, real)?, None),
             Side::Registered { name, repeats, boundary } => {
                 (serve(name, *repeats, case.live_only, workload, context)?, *boundary)
@@ -74,7 +75,8 @@ impl Stage<'_> {
         for (run, label) in runs.0.iter().zip(&runs.1) {
             same_workload(run, label, workload)?;
         }
-        let live = matches!(side, Side::Candle { .. }) && (context.settings.live || case.live_only);
+        let live = matches!(side, Side::Candle { .. } | Side::Transformers)
+            && (context.settings.live || case.live_only);
         let measured = match side {
             Side::Registered { name, .. } => context.registry.make(name).map(|b| b.kind()),
             _ => None,
@@ -108,6 +110,20 @@ impl Stage<'_> {
             (self.context.progress)("real: candle", u64::from(i) + 1, total);
         }
         Ok((runs, (0..repeats).map(|repeat| format!("candle, live #{repeat}")).collect()))
+    }
+
+    #[cfg(feature = "candle")]
+    fn transformers(&self) -> Result<Runs, GateError> {
+        let ignore_eos = self.case.engine.as_ref().is_some_and(|engine| engine.ignore_eos);
+        let mut stock = Transformers::open(&self.model.folder()?, ignore_eos)?;
+        let runs = collect(&mut stock, "transformers", 0..1, self.workload)?;
+        (self.context.progress)("real: transformers", 1, 1);
+        Ok((runs, vec!["transformers (single-stream), live #0".to_owned()]))
+    }
+
+    #[cfg(not(feature = "candle"))]
+    fn transformers(&self) -> Result<Runs, GateError> {
+        Err(GateError::WithoutCandle)
     }
 
     #[cfg(not(feature = "candle"))]

@@ -133,6 +133,18 @@ pub enum ProfileError {
         /// The command that collects it.
         command: String,
     },
+    /// A profile of another device or with other settings.
+    #[error("{}: the profile is of {what} {found}, the case of {expected}; collect it again, or name another", path.display())]
+    Other {
+        /// The directory.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// The profile's.
+        found: String,
+        /// The case's.
+        expected: String,
+    },
     /// A profile of another model.
     #[error("{}: the profile is of another architecture: its hash is {found}, the model's is {expected}; collect it again", path.display())]
     OtherModel {
@@ -146,6 +158,32 @@ pub enum ProfileError {
 }
 
 impl Profile {
+    /// Checks that the profile, read from `path`, is of this hardware and KV block size.
+    ///
+    /// # Errors
+    /// [`ProfileError::Other`] with what differs.
+    pub fn check(
+        &self,
+        path: &Path,
+        hardware: &str,
+        kv_block_tokens: u32,
+    ) -> Result<(), ProfileError> {
+        let other = |what, found: &str, expected: &str| {
+            let (found, expected) = (found.to_owned(), expected.to_owned());
+            Err(ProfileError::Other { path: path.to_owned(), what, found, expected })
+        };
+        let device = &self.meta.device;
+        // `h100` stands for every device whose full name has it.
+        if !device.to_lowercase().contains(&hardware.to_lowercase()) {
+            return other("device", device, hardware);
+        }
+        if self.meta.kv_block_tokens != kv_block_tokens {
+            let found = self.meta.kv_block_tokens.to_string();
+            return other("KV block size", &found, &kv_block_tokens.to_string());
+        }
+        Ok(())
+    }
+
     /// Reads a bundle.
     ///
     /// # Errors
