@@ -131,11 +131,21 @@ fn print(outcomes: &[Outcome], skipped: &[&CaseFile]) {
         "{}",
         report::overview_table(&["", "case", "verdict", "worst figure", "error"], &rows, style)
     );
-    for outcome in outcomes.iter().filter(|outcome| !outcome.passed()) {
-        say!("\n{}: {}", outcome.name, outcome.reasons().join("\n"));
+    // What was measured just now stands in no snapshot, so it is always shown.
+    let live = |outcome: &&Outcome| outcome.judged.as_ref().is_ok_and(|judged| judged.live);
+    for outcome in outcomes.iter().filter(|outcome| !outcome.passed() || live(outcome)) {
+        let reasons = match outcome.reasons() {
+            reasons if reasons.is_empty() => outcome.word().to_owned(),
+            reasons => reasons.join("\n"),
+        };
+        say!("\n{}: {reasons}", outcome.name);
         if let Ok(judged) = &outcome.judged {
-            say!("{}", judged.report(&outcome.name).details(Times::Rounded, style).trim_end());
+            let details = judged.report(&outcome.name).details(Times::Rounded, style);
+            say!("{}", details.trim_end());
         }
+    }
+    if !skipped.is_empty() {
+        say!();
     }
     for file in skipped {
         say!("skipped {}: it only runs live (--live)", file.name);

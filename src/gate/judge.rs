@@ -28,6 +28,8 @@ pub struct Judged {
     pub fingerprints: Fingerprints,
     /// The real side's device, where its runs name one.
     pub device: Option<String>,
+    /// Whether the real side ran anew.
+    pub live: bool,
 }
 
 impl Judged {
@@ -203,7 +205,7 @@ pub fn judge_case(
         .runs
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
-    Ok(Judged { case, comparison, notes, fingerprints, device })
+    Ok(Judged { case, comparison, notes, fingerprints, device, live })
 }
 
 /// Whether both sides must take the very same steps: they share the scheduler, and when all requests
@@ -230,7 +232,7 @@ pub(super) fn needs_gpu(case: &Case) -> bool {
 pub fn check(file: &CaseFile, context: &Context<'_>) -> Outcome {
     let judged = judge(file, context).map(Box::new);
     let drift = match &judged {
-        Ok(judged) if !runs_live(&judged.case, context) => snapshot::check(file, judged, context),
+        Ok(judged) if !judged.live => snapshot::check(file, judged, context),
         _ => None,
     };
     Outcome { name: file.name.clone(), judged, drift }
