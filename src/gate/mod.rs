@@ -25,6 +25,8 @@ mod serve;
 mod settings;
 mod sides;
 mod snapshot;
+#[cfg(feature = "candle")]
+mod tokenizer;
 mod trials;
 mod workload;
 

@@ -12,7 +12,7 @@ use crate::case::Case;
 use crate::engine::EngineConfig;
 use crate::model::ModelConfig;
 use crate::profile::{Profile, ProfileError};
-use crate::workload::{Tokenize, Workload, WorkloadError};
+use crate::workload::Workload;
 
 /// Folder of models in a project.
 const MODELS: &str = "models";
@@ -105,54 +105,5 @@ impl<'a> CaseModel<'a> {
     #[cfg(not(feature = "candle"))]
     fn collect(&self, _workload: &Workload) -> Result<Profile, GateError> {
         Err(GateError::WithoutCandle)
-    }
-}
-
-/// The model's tokenizer, loaded when a prompt first needs it: that takes half a second.
-#[cfg(feature = "candle")]
-pub(super) struct LazyTokenizer<'a> {
-    model: &'a CaseModel<'a>,
-    tokenizer: OnceCell<crate::workload::HuggingFace>,
-}
-
-#[cfg(feature = "candle")]
-impl<'a> LazyTokenizer<'a> {
-    pub fn new(model: &'a CaseModel<'a>) -> Self {
-        Self { model, tokenizer: OnceCell::new() }
-    }
-
-    fn open(&self) -> Result<crate::workload::HuggingFace, GateError> {
-        let config = self.model.config()?;
-        let folder = match &config.tokenizer {
-            Some(folder) => folder.clone(),
-            None => self.model.folder()?,
-        };
-        let tokenizer = crate::workload::HuggingFace::open(&folder)?;
-        let (vocabulary, ids) = (config.vocab_size, tokenizer.vocabulary());
-        if ids > vocabulary {
-            return Err(WorkloadError::Tokenizer {
-                path: folder,
-                problem: format!(
-                    "it has {ids} ids, the model {vocabulary}: it is of another model"
-                ),
-            }
-            .into());
-        }
-        Ok(tokenizer)
-    }
-}
-
-#[cfg(feature = "candle")]
-impl Tokenize for LazyTokenizer<'_> {
-    fn token_ids(&self, text: &str) -> Result<Vec<u32>, String> {
-        if self.tokenizer.get().is_none() {
-            let opened = self.open().map_err(|error| error.to_string())?;
-            self.tokenizer.get_or_init(|| opened);
-        }
-        self.tokenizer.get().map_or_else(|| Ok(Vec::new()), |tokenizer| tokenizer.token_ids(text))
-    }
-
-    fn vocabulary(&self) -> usize {
-        self.tokenizer.get().map_or(0, Tokenize::vocabulary)
     }
 }

@@ -33,7 +33,7 @@ fn with_tokenizer<T>(
     model: &CaseModel<'_>,
     then: impl FnOnce(Option<&dyn Tokenize>) -> Result<T, GateError>,
 ) -> Result<T, GateError> {
-    let tokenizer = super::model::LazyTokenizer::new(model);
+    let tokenizer = super::tokenizer::LazyTokenizer::new(model);
     then(case.model.is_some().then_some(&tokenizer as &dyn Tokenize))
 }
 
