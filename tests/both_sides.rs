@@ -203,6 +203,18 @@ fn the_simulator_gives_the_same_bytes_each_time_and_on_every_machine() {
     assert_ne!(first[0], first[1]);
 }
 
+#[test]
+fn real_prompts_give_the_same_workload_on_every_machine() {
+    let gate = Gate::new(root().join("cases")).baselines(root().join("baselines"));
+    let files = gate.case_files().unwrap();
+    let file = files.iter().find(|file| file.relative == "cpu/burst").unwrap();
+    let workload = gate.workload(file).unwrap();
+    assert_eq!(workload.hash(), "8f1e4fd9db4b18369f0a9070f314399bc1a7052a71818c6254d79ea0d15c252b");
+    let dir = tempfile::tempdir().unwrap();
+    simgate::workload::write(&workload, &dir.path().join("w")).unwrap();
+    assert_eq!(simgate::workload::read(&dir.path().join("w")).unwrap(), workload);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_leaves_nothing_half_written() {

@@ -1,82 +1,14 @@
 //! The comparison itself: checks, joins, reduces and judges.
 
-use std::collections::BTreeSet;
-
+use super::checks;
 use super::error::CompareError;
 use super::figure::{Figure, Metric, Percentile};
 use super::join::{Structure, join, plan_difference};
 use super::samples::{Samples, samples};
+use super::side::{Rules, Side, SideSummary};
 use super::tolerance::{Tolerance, Tolerances};
 use super::verdict::{MIN_PROCESSES, Mark, Verdict, eligible, judge, need};
-use crate::run::{self, Boundary, Run};
 use crate::stats::{geometric_mean, percentiles};
-
-/// One side of a comparison.
-#[derive(Debug, Clone)]
-pub struct Side {
-    /// A name for each run, used in messages: its directory, or its backend and repeat.
-    pub labels: Vec<String>,
-    /// The runs, one a repeat or seed.
-    pub runs: Vec<Run>,
-    /// Where all of them were timed.
-    pub boundary: Boundary,
-    /// Whether one process made all of them, whatever they say.
-    pub one_process: bool,
-}
-
-impl Side {
-    pub(super) fn labelled(&self) -> impl Iterator<Item = (&str, &Run)> {
-        self.labels.iter().map(String::as_str).zip(&self.runs)
-    }
-
-    /// Distinct processes: runs of one process are not independent. Where no run names its process,
-    /// each counts as one of its own; where only some do, the others count as one together.
-    fn processes(&self) -> usize {
-        if self.one_process {
-            return 1;
-        }
-        let named: BTreeSet<Option<u32>> =
-            self.runs.iter().map(|run| run.meta.as_ref().and_then(|m| m.process)).collect();
-        if named.iter().any(Option::is_some) { named.len() } else { self.runs.len() }
-    }
-
-    fn summary(&self) -> SideSummary {
-        SideSummary {
-            labels: self.labels.clone(),
-            repeats: self.runs.len(),
-            processes: self.processes(),
-            boundary: self.boundary,
-        }
-    }
-}
-
-/// What a comparison is held to.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {
-    /// What is gated, and how tightly.
-    pub tolerances: Tolerances,
-    /// Judge percentiles with few samples too (negative controls).
-    pub judge_few: bool,
-    /// Whether the engine runs every request to its full length; `None` when unknown.
-    pub ignore_eos: Option<bool>,
-    /// Why unlike boundaries may be compared here.
-    pub allow_boundary_mismatch: Option<String>,
-    /// Whether all runs must have taken the same steps.
-    pub same_plans: bool,
-}
-
-/// A side, for reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SideSummary {
-    /// A name for each run.
-    pub labels: Vec<String>,
-    /// Runs.
-    pub repeats: usize,
-    /// Distinct processes among them.
-    pub processes: usize,
-    /// Where they were timed.
-    pub boundary: Boundary,
-}
 
 /// One figure of both sides.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,11 +117,11 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
     if rules.same_plans {
         structure.plan = plan_difference(real, sim);
     }
-    let boundary_mismatch = check_boundaries(real, sim, rules)?;
-    check_copies(real, sim)?;
-    check_hashes(real, sim)?;
+    let boundary_mismatch = checks::boundaries(real, sim, rules)?;
+    checks::copies(real, sim)?;
+    checks::hashes(real, sim)?;
     let unavailable: Vec<(Metric, String)> =
-        no_gaps(real, sim).map(|reason| (Metric::Tbt, reason)).into_iter().collect();
+        checks::no_gaps(real, sim).map(|reason| (Metric::Tbt, reason)).into_iter().collect();
     let gaps = unavailable.is_empty();
     let take = |side: &Side, cut: bool| -> Vec<Samples> {
         side.runs.iter().map(|run| samples(run, &joined, cut, side.boundary, gaps)).collect()
@@ -218,81 +150,6 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
     comparison.figures = figures(&comparison, rules)?;
     check_gated(&comparison, rules)?;
     Ok(comparison)
-}
-
-fn check_boundaries(
-    real: &Side,
-    sim: &Side,
-    rules: &Rules,
-) -> Result<Option<String>, CompareError> {
-    if real.boundary == sim.boundary {
-        return Ok(None);
-    }
-    match &rules.allow_boundary_mismatch {
-        Some(reason) => Ok(Some(reason.clone())),
-        None => Err(CompareError::Boundary { real: real.boundary, sim: sim.boundary }),
-    }
-}
-
-/// No run stands there twice: not as two repeats of a side, and not as both sides.
-fn check_copies(real: &Side, sim: &Side) -> Result<(), CompareError> {
-    let copies = |first: &str, second: &str| {
-        Err(CompareError::Copies { first: first.to_owned(), second: second.to_owned() })
-    };
-    let labels: Vec<&str> = real.labelled().chain(sim.labelled()).map(|(label, _)| label).collect();
-    for (i, label) in labels.iter().enumerate() {
-        if labels[..i].contains(label) {
-            return copies(label, label);
-        }
-    }
-    if real.runs.len() < 2 {
-        return Ok(());
-    }
-    let hashes: Vec<String> = real.runs.iter().map(run::request_hash).collect();
-    for (i, hash) in hashes.iter().enumerate() {
-        if let Some(first) = hashes[..i].iter().position(|h| h == hash) {
-            return copies(&real.labels[first], &real.labels[i]);
-        }
-    }
-    Ok(())
-}
-
-/// All runs that say what they served, with which settings and model, must say the same.
-fn check_hashes(real: &Side, sim: &Side) -> Result<(), CompareError> {
-    type Hash = fn(&run::Hashes) -> Option<&String>;
-    let kinds: [(&'static str, Hash); 3] = [
-        ("workload", |hashes| hashes.workload.as_ref()),
-        ("engine configuration", |hashes| hashes.engine.as_ref()),
-        ("model", |hashes| hashes.model_config.as_ref()),
-    ];
-    for (what, hash) in kinds {
-        let of_run = |run: &'_ Run| run.meta.as_ref().and_then(|meta| hash(&meta.hashes)).cloned();
-        let mut known = real
-            .labelled()
-            .chain(sim.labelled())
-            .filter_map(|(label, run)| Some((label, of_run(run)?)));
-        let Some((first_run, first)) = known.next() else { continue };
-        if let Some((other_run, other)) = known.find(|(_, hash)| *hash != first) {
-            return Err(CompareError::Hashes {
-                what,
-                left_run: first_run.to_owned(),
-                left: first,
-                right_run: other_run.to_owned(),
-                right: other,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Why TBT cannot be compared, if it cannot.
-fn no_gaps(real: &Side, sim: &Side) -> Option<String> {
-    real.labelled().chain(sim.labelled()).find_map(|(label, run)| match &run.tokens {
-        None => Some(format!("{label} has no token_metrics.csv")),
-        Some(tokens) => tokens
-            .incomplete(&run.requests)
-            .map(|incomplete| format!("token_metrics.csv of {label} is incomplete: {incomplete}")),
-    })
 }
 
 fn figures(comparison: &Comparison, rules: &Rules) -> Result<Vec<FigureResult>, CompareError> {

@@ -1,8 +1,8 @@
 //! Joins the runs of both sides request by request: the same requests everywhere, or an error; the
 //! same statuses and token counts, or a finding.
 
-use super::comparison::Side;
 use super::error::CompareError;
+use super::side::Side;
 use crate::run::{Run, Status};
 
 /// Requests on which the runs disagree. Any makes a case outside.

@@ -20,6 +20,7 @@ mod error;
 mod fingerprint;
 mod judge;
 mod model;
+mod outcome;
 mod pairing;
 mod serve;
 mod settings;
@@ -33,7 +34,8 @@ mod workload;
 pub use discover::{CaseFile, discover};
 pub use error::GateError;
 pub use fingerprint::Fingerprints;
-pub use judge::{Judged, Outcome};
+pub use judge::Judged;
+pub use outcome::Outcome;
 pub use serve::Role;
 pub use settings::Settings;
 pub use sides::{LoadedSide, load_recorded};
@@ -124,7 +126,7 @@ impl Gate {
 
     /// As [`Gate::check`], telling `progress` how long work gets on.
     pub fn check_with(&self, file: &CaseFile, progress: Progress<'_>) -> Outcome {
-        judge::check(file, &self.context(progress))
+        outcome::check(file, &self.context(progress))
     }
 
     /// Judges a case with other recordings on its two sides.

@@ -263,6 +263,53 @@ mod tests {
         }
     }
 
+    /// One token for each letter.
+    struct Letters;
+
+    impl Tokenize for Letters {
+        fn token_ids(&self, text: &str) -> Result<Vec<u32>, String> {
+            Ok(text.chars().map(u32::from).collect())
+        }
+
+        fn vocabulary(&self) -> usize {
+            0x11_0000
+        }
+    }
+
+    #[test]
+    fn prompts_come_once_each_before_any_comes_again_and_traces_give_lengths_and_arrivals() {
+        let dir = tempfile::tempdir().unwrap();
+        let prompts = "{\"prompt_id\": \"a\", \"text\": \"word\"}\n{\"prompt_id\": \"b\", \"token_ids\": [1, 2]}\n";
+        std::fs::write(dir.path().join("p.jsonl"), prompts).unwrap();
+        let trace =
+            generate(&recipe(Lengths::Fixed(9), Arrivals::Poisson { rate: 5.0 }), &no_paths())
+                .unwrap();
+        directory::write(&trace, &dir.path().join("trace")).unwrap();
+        let find = |path: &Path| Ok(dir.path().join(path));
+        let sources = Sources { resolve: &find, tokenizer: Some(&Letters) };
+        let of_trace = Recipe {
+            prompts: Prompts::File("p.jsonl".into()),
+            output_tokens: Lengths::Trace("trace".into()),
+            arrivals: Arrivals::Trace("trace".into()),
+            requests: 5,
+            seed: 1,
+        };
+        let workload = generate(&of_trace, &sources).unwrap();
+        let ids: Vec<&str> = workload.requests.iter().map(|r| r.prompt_id.as_str()).collect();
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[..2], ids[2..4]);
+        for (request, traced) in workload.requests.iter().zip(&trace.requests) {
+            assert_eq!(request.prefill_tokens, if request.prompt_id == "a" { 4 } else { 2 });
+            assert_eq!((request.decode_tokens, request.arrival_ns), (9, traced.arrival_ns));
+        }
+        let longer = Recipe { requests: 500, ..of_trace };
+        let message = generate(&longer, &sources).unwrap_err().to_string();
+        assert!(
+            message.ends_with("the trace has 200 requests, the case asks for 500"),
+            "{message}"
+        );
+    }
+
     #[test]
     fn other_outputs_leave_the_arrivals_as_they_were() {
         let arrivals_of = |output| {
