@@ -71,6 +71,33 @@ fn both_sides_take_the_very_same_steps_when_all_arrive_at_once() {
 }
 
 #[test]
+fn the_simulator_serves_the_lengths_that_the_real_side_came_to() {
+    let project = project(RECIPE, "");
+    let (gate, file) = live(&project);
+    let real = gate.serve(&file, Role::Real, &|_, _, _| {}).unwrap().side;
+    let tokens = real.runs[0].tokens.as_ref().unwrap();
+    // From now on the second token of the first request ends a text.
+    let eos = tokens.ids_of(0)[1];
+    let config = project.read("models/tiny/config.json");
+    project.write(
+        "models/tiny/config.json",
+        config.replace("\"eos_token_id\": null", &format!("\"eos_token_id\": {eos}")),
+    );
+    let text = project.read("cases/live.yaml").replace("ignore_eos: true", "ignore_eos: false");
+    project.write("cases/live.yaml", text);
+    let judged = gate.check(&file).judged.unwrap();
+    assert_eq!(
+        judged.comparison.verdict(),
+        CaseVerdict::StructureOnly,
+        "{:?}",
+        judged.comparison.structure
+    );
+    let real = gate.serve(&file, Role::Real, &|_, _, _| {}).unwrap().side;
+    assert!(real.runs[0].requests[0].decode_tokens_actual <= 2);
+    assert!(real.runs[0].requests[0].decode_tokens > 2);
+}
+
+#[test]
 fn the_stock_model_serves_the_same_workload_one_request_at_a_time() {
     let project = project(RECIPE, "");
     let text = project

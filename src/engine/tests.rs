@@ -181,3 +181,35 @@ fn a_request_that_can_never_fit_is_refused_and_the_rest_goes_on() {
     let statuses: Vec<Status> = served.run.requests.iter().map(|r| r.status).collect();
     assert_eq!(statuses, [Status::Refused, Status::Refused, Status::Ok]);
 }
+
+/// Says the token 7 each time.
+struct Seven;
+
+impl Executor for Seven {
+    fn execute(
+        &mut self,
+        plan: &StepPlan,
+        state: &State,
+        start_ns: u64,
+        _: &dyn Clock,
+    ) -> Result<StepOutcome, ExecuteError> {
+        let emitting = plan.items.iter().filter(|item| state.completes(item)).count();
+        let tokens = vec![7; emitting];
+        Ok(StepOutcome { end_ns: start_ns + 1000, tokens, ..StepOutcome::default() })
+    }
+}
+
+#[test]
+fn a_text_ends_with_its_last_token_unless_the_engine_ignores_it() {
+    for (ignore_eos, expected) in [(false, 1), (true, 5)] {
+        let config = EngineConfig { ignore_eos, ..config(Policy::Sarathi, 16, 10) };
+        let limits = Limits { max_positions: None, eos: Some(7) };
+        let workload = requests(&[(4, 5), (6, 5)]);
+        let mut clock = VirtualClock::default();
+        let served = serve(&workload, &config, limits, &mut Seven, &mut clock).unwrap();
+        for request in &served.run.requests {
+            assert_eq!((request.status, request.decode_tokens_actual), (Status::Ok, expected));
+        }
+        assert_eq!(served.run.tokens.unwrap().ids_of(0), vec![7; expected as usize]);
+    }
+}

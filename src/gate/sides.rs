@@ -157,8 +157,15 @@ impl Stage<'_> {
         if actual.is_some() {
             let asked: HashMap<u64, u32> =
                 self.workload.requests.iter().map(|r| (r.request_id, r.decode_tokens)).collect();
-            for record in runs.iter_mut().flat_map(|run| &mut run.requests) {
-                record.decode_tokens = asked.get(&record.request_id).copied().unwrap_or_default();
+            for run in &mut runs {
+                for record in &mut run.requests {
+                    record.decode_tokens =
+                        asked.get(&record.request_id).copied().unwrap_or_default();
+                }
+                // What was asked for is the case's workload again.
+                if let Some(meta) = &mut run.meta {
+                    meta.hashes.workload = Some(self.workload.hash());
+                }
             }
         }
         Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
