@@ -140,6 +140,50 @@ fn a_request_beyond_positions_or_blocks_is_refused_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_live_case_covers_its_own_shapes_however_small_or_large() {
+    // Short outputs one at a time, and prompts of which some exceed the model's 128 positions.
+    let short = "{ prompts: { synthetic: { tokens: { fixed: 2 } } }, output_tokens: { fixed: 2 }, arrivals: { fixed: { every: 20ms } }, requests: 6 }";
+    let long = RECIPE.replace("min: 3, max: 40", "min: 60, max: 200");
+    for (recipe, blocks) in [(short, 40), (&long, 400)] {
+        let project = project(recipe, "");
+        let text = project
+            .read("cases/live.yaml")
+            .replace("kv_blocks: 40", &format!("kv_blocks: {blocks}"));
+        project.write("cases/live.yaml", text);
+        let (gate, file) = live(&project);
+        let judged = gate.check(&file).judged.unwrap();
+        assert_eq!(
+            judged.comparison.verdict(),
+            CaseVerdict::StructureOnly,
+            "{:?}",
+            judged.comparison.structure
+        );
+        assert_eq!(judged.comparison.not_ok > 0, blocks == 400);
+    }
+}
+
+#[test]
+fn token_ids_beyond_the_vocabulary_and_recordings_asked_to_serve_are_refused() {
+    let prompts = RECIPE.replace(
+        "{ synthetic: { tokens: { uniform: { min: 3, max: 40 } } } }",
+        "{ file: p.jsonl }",
+    );
+    let project = project(&prompts, "");
+    project.write("cases/p.jsonl", "{\"prompt_id\": \"a\", \"token_ids\": [1, 2, 999]}\n");
+    let text = project.read("cases/live.yaml").replace("profile: here", "profile: cpu/none");
+    project.write("cases/live.yaml", text);
+    let (gate, file) = live(&project);
+    let message = gate.serve(&file, Role::Real, &|_, _, _| {}).unwrap_err().to_string();
+    assert!(
+        message.starts_with("prompt `a` has token id 999, but the model's vocabulary ends at 128"),
+        "{message}"
+    );
+    project.case("live", "");
+    let message = gate.serve(&file, Role::Real, &|_, _, _| {}).unwrap_err().to_string();
+    assert!(message.contains("there is nothing to serve"), "{message}");
+}
+
+#[test]
 fn models_and_tokenizers_that_do_not_fit_are_named() {
     let text_prompts = RECIPE.replace(
         "{ synthetic: { tokens: { uniform: { min: 3, max: 40 } } } }",

@@ -186,6 +186,6 @@ impl Executor for CandleExecutor<'_> {
             launch_ns: end_ns - prepared,
             ..StepSpans::default()
         };
-        Ok(StepOutcome { end_ns, spans, tokens })
+        Ok(StepOutcome { end_ns, spans, tokens, stopped: Vec::new() })
     }
 }

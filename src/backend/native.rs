@@ -14,6 +14,8 @@ pub struct Native {
     engine: EngineConfig,
     limits: Limits,
     model_hash: String,
+    /// For each request of the workload, the tokens after which its text ends.
+    lengths: Option<Vec<u32>>,
 }
 
 impl Native {
@@ -24,7 +26,15 @@ impl Native {
             engine,
             limits: Limits { max_positions: Some(model.max_positions), eos: model.eos },
             model_hash: model.hash(),
+            lengths: None,
         }
+    }
+
+    /// Ends each request's text after so many tokens, as a real side came to end it.
+    #[must_use]
+    pub fn stopping_at(mut self, lengths: Vec<u32>) -> Self {
+        self.lengths = Some(lengths);
+        self
     }
 }
 
@@ -34,7 +44,8 @@ impl Backend for Native {
     }
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
-        let mut executor = PredictingExecutor::new(&self.predictor, u64::from(repeat));
+        let mut executor =
+            PredictingExecutor::new(&self.predictor, u64::from(repeat), self.lengths.as_deref());
         let mut clock = VirtualClock::default();
         let served = serve(workload, &self.engine, self.limits, &mut executor, &mut clock)
             .map_err(|error| BackendError::Failed(error.to_string()))?;

@@ -57,6 +57,13 @@ impl Profile {
             anyhow::ensure!(value > 0, "--{flag} is 0: it is at least 1");
         }
         let loaded = LoadedModel::open(&self.models.join(&self.model))?;
+        let positions = loaded.model.config.max_positions;
+        for (flag, value) in [("max-tokens", self.max_tokens), ("max-context", self.max_context)] {
+            anyhow::ensure!(
+                value <= positions,
+                "--{flag} is {value}, but the model has {positions} positions"
+            );
+        }
         let ranges = Ranges {
             max_tokens: self.max_tokens,
             max_context: self.max_context,

@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use simgate::files::NewDir;
 use simgate::gate::{LoadedSide, Role, Settings};
 use simgate::{run, workload};
 
 use super::progress::Bar;
 use super::say;
 use super::{Project, one_case};
+
+/// The file that makes a directory the runs of one side.
+const MARKER: &str = "r0/request_metrics.csv";
 
 /// Write the workload of a case
 ///
@@ -98,10 +102,12 @@ fn serve(
 }
 
 fn write(side: &LoadedSide, out: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out)?;
+    // All runs or none, and none left over from before.
+    let new = NewDir::create(out, MARKER)?;
     for (i, run) in side.side.runs.iter().enumerate() {
-        run::write(run, &out.join(format!("r{i}")))?;
+        run::write(run, &new.path().join(format!("r{i}")))?;
     }
+    new.commit()?;
     side.notes.iter().for_each(|note| say!("- {note}"));
     say!("{} runs in {}", side.side.runs.len(), out.display());
     Ok(())

@@ -22,7 +22,7 @@ pub(super) fn measure(
     let rows = powers_up_to(ranges.max_sequences.max(1));
     let contexts: Vec<u32> = std::iter::once(0)
         .chain(powers_up_to(ranges.max_context))
-        .filter(|&c| c == 0 || c >= 8)
+        .filter(|&c| c == 0 || c >= 8 || c == ranges.max_context)
         .collect();
     let total = (tokens.len() * (1 + contexts.len()) + rows.len()) as u64;
     let mut done = 0;

@@ -13,7 +13,7 @@ use crate::run::{Run, StepRecord};
 use crate::stats::percentile_sorted;
 use crate::workload::{Request, Workload};
 
-/// Calibration runs, each with other lengths; the first only warms up.
+/// Calibration runs of each kind, with other lengths each time; the first only warms up.
 const RUNS: u64 = 4;
 
 /// Adds host spans and residuals to `profile`, which has its ops already.
@@ -34,13 +34,15 @@ pub(super) fn calibrate(
         ignore_eos: true,
     };
     let mut runs = Vec::new();
-    for seed in 0..RUNS {
-        let workload = workload(ranges, seed);
+    for seed in 0..2 * RUNS {
+        // A full batch and a lone request in turn, so that both ends of every range occur.
+        let sequences = if seed % 2 == 0 { ranges.max_sequences } else { 1 };
+        let workload = workload(Ranges { max_sequences: sequences, ..ranges }, seed);
         let mut executor = CandleExecutor::new(&loaded.model, &workload, &engine)?;
         let mut clock = MonotonicClock::start();
         let served = serve(&workload, &engine, Limits::default(), &mut executor, &mut clock)?;
-        progress("profile: calibration runs", seed + 1, RUNS);
-        if seed > 0 {
+        progress("profile: calibration runs", seed + 1, 2 * RUNS);
+        if seed > 1 {
             profile.meta.run_ids.push(format!("calibration-{seed}-{}", profile.meta.started_at));
             runs.push(served.run);
         }
@@ -61,9 +63,8 @@ pub(super) fn calibrate(
 /// Requests that all arrive at once, with lengths that thin the batch out one by one, so that steps of
 /// every number of sequences occur. Lengths follow from `seed`, and none is a case's.
 fn workload(ranges: Ranges, seed: u64) -> Workload {
-    // Prompts short enough that all are under way before the first request is done.
-    let prompt =
-        (4 * ranges.max_tokens / ranges.max_sequences).clamp(1, ranges.max_context.div_ceil(2));
+    // Prompts short enough that one step takes all of them.
+    let prompt = (ranges.max_tokens / ranges.max_sequences).min(ranges.max_context / 2).max(1);
     let output = ranges.max_context.saturating_sub(prompt).max(1);
     let request = |i: u32| Request {
         request_id: u64::from(i),

@@ -31,6 +31,9 @@ pub struct StepOutcome {
     /// For each item that completes its request's known tokens, in plan order, the token that
     /// follows; empty when the executor does not compute any.
     pub tokens: Vec<u32>,
+    /// Which of the emitted tokens, by their number in plan order, end their text, where the executor
+    /// knows it without knowing the token.
+    pub stopped: Vec<usize>,
 }
 
 /// The parts of a step, ns.

@@ -139,7 +139,7 @@ impl<'a> Server<'a> {
             times[request].push(outcome.end_ns);
             let id = outcome.tokens.get(token).copied();
             ids[request].extend(id);
-            id.is_some() && id == eos
+            (id.is_some() && id == eos) || outcome.stopped.contains(&token)
         });
         clock.work_until(outcome.end_ns + outcome.spans.post_ns);
         if let Some(record) = self.steps.last_mut() {

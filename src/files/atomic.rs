@@ -24,6 +24,7 @@ impl NewDir {
         if target.exists() && !replaceable(target, marker) {
             return Err(FileError::Foreign { path: target.to_owned() });
         }
+        sweep(target);
         let temporary = sibling(target);
         if temporary.exists() {
             // Only a killed process with our own number can have left it.
@@ -74,6 +75,26 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let _ = fs::remove_file(&temporary);
         FileError::io("write", path, e)
     })
+}
+
+/// Removes what killed processes left of earlier attempts at `target`. A process that still lives keeps
+/// its own.
+fn sweep(target: &Path) {
+    let Some(name) = target.file_name().map(|n| n.to_string_lossy().into_owned()) else { return };
+    let entries = target.parent().and_then(|parent| fs::read_dir(parent).ok());
+    for path in entries.into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let other = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let process = other
+            .strip_prefix(&format!(".{name}."))
+            .and_then(|rest| rest.strip_suffix(".partial"))
+            .filter(|process| process.parse::<u32>().is_ok());
+        // Where there is no /proc, nothing says who lives.
+        if process.is_some_and(|p| {
+            Path::new("/proc/self").exists() && !Path::new("/proc").join(p).exists()
+        }) {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
 }
 
 fn sibling(path: &Path) -> PathBuf {
@@ -147,6 +168,16 @@ mod tests {
             assert_eq!(fs::read_to_string(target.join("mark")).unwrap(), content);
             assert_eq!(names(dir.path()), ["run"]);
         }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_up() {
+        let dir = tempfile::tempdir().unwrap();
+        // Larger than any process number that Linux gives out.
+        fs::create_dir(dir.path().join(".run.99999999.partial")).unwrap();
+        let new = NewDir::create(&dir.path().join("run"), "mark").unwrap();
+        new.commit().unwrap();
+        assert_eq!(names(dir.path()), ["run"]);
     }
 
     #[test]

@@ -101,6 +101,26 @@ pub enum GateError {
         "this simgate was built without the feature `candle`, which a live candle side and `profile: here` need"
     )]
     WithoutCandle,
+    /// A token id that the model does not know.
+    #[error(
+        "prompt `{prompt_id}` has token id {id}, but the model's vocabulary ends at {vocabulary}: the prompts are of another tokenizer"
+    )]
+    OutOfVocabulary {
+        /// The prompt.
+        prompt_id: String,
+        /// The id.
+        id: u32,
+        /// Ids that the model has.
+        vocabulary: usize,
+    },
+    /// A side that is a recording, where one is to be served.
+    #[error(
+        "this side is a `{word}` one: there is nothing to serve; its runs lie where the case says"
+    )]
+    NothingToServe {
+        /// The side's word.
+        word: &'static str,
+    },
     /// A faulty model.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -160,7 +160,6 @@ pub fn judge_case(
 /// arrive at once nothing that a clock says enters into its plans.
 fn same_plans(case: &Case, workload: &Workload) -> bool {
     matches!((&case.real, &case.sim), (Side::Candle { .. }, Side::Native { .. }))
-        && case.engine.as_ref().is_some_and(|engine| engine.ignore_eos)
         && workload.requests.iter().all(|request| request.arrival_ns == 0)
 }
 

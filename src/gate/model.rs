@@ -91,10 +91,14 @@ impl<'a> CaseModel<'a> {
     fn collect(&self, workload: &Workload) -> Result<Profile, GateError> {
         use crate::collect::{Ranges, collect};
         let engine = self.engine()?;
-        let longest = |r: &crate::workload::Request| r.prefill_tokens + r.decode_tokens;
+        let positions = self.config()?.max_positions;
+        let longest =
+            |r: &crate::workload::Request| r.prefill_tokens.saturating_add(r.decode_tokens);
+        // A request beyond the model's positions is refused, so nothing of it needs predicting.
+        let served = workload.requests.iter().map(longest).filter(|&tokens| tokens <= positions);
         let ranges = Ranges {
-            max_tokens: engine.chunk_tokens,
-            max_context: workload.requests.iter().map(longest).max().unwrap_or(1),
+            max_tokens: engine.chunk_tokens.min(positions),
+            max_context: served.max().unwrap_or(1),
             max_sequences: engine.max_sequences,
             kv_block_tokens: engine.kv_block_tokens,
         };

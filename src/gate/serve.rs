@@ -49,9 +49,15 @@ impl Gate {
             recording: &recording,
             context,
         };
-        match role {
-            Role::Real => stage.load(&case.real, None),
-            Role::Sim => stage.load(&case.sim, None),
+        let side = match role {
+            Role::Real => &case.real,
+            Role::Sim => &case.sim,
+        };
+        match side {
+            Side::Recorded { .. } | Side::Import { .. } => {
+                Err(GateError::NothingToServe { word: side.word() })
+            }
+            side => stage.load(side, None),
         }
     }
 

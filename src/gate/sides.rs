@@ -14,7 +14,7 @@ use crate::case::{Case, Side};
 use crate::compare;
 use crate::engine::EngineConfig;
 use crate::run::{self, Boundary, Run};
-use crate::workload::Workload;
+use crate::workload::{Request, Workload};
 
 /// Seeds of a seeded backend, when the case does not say.
 const SEEDS: u32 = 16;
@@ -81,7 +81,36 @@ impl Stage<'_> {
             Side::Registered { name, .. } => context.registry.make(name).map(|b| b.kind()),
             _ => None,
         };
-        finish(runs, declared, live || measured == Some(Kind::Measured))
+        let mut loaded = finish(runs, declared, live || measured == Some(Kind::Measured))?;
+        if let (Side::Native { profile, .. }, Some(real)) = (side, real) {
+            loaded.notes.extend(self.profile_elsewhere(profile, real)?);
+        }
+        Ok(loaded)
+    }
+
+    /// What sets the profile apart from the machine and weights of the real side.
+    fn profile_elsewhere(
+        &self,
+        name: &str,
+        real: &compare::Side,
+    ) -> Result<Vec<String>, GateError> {
+        let profile = self.model.profile(name, self.workload)?;
+        let Some(meta) = real.runs.iter().find_map(|run| run.meta.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let weights = meta.weights.as_ref().map(|weights| &weights.source);
+        let host = meta.host.as_ref().map(|host| &host.cpu);
+        let pairs =
+            [("weights", weights, &profile.meta.weights), ("host", host, &profile.meta.host)];
+        let differs =
+            pairs.into_iter().filter(|(_, real, profile)| real.is_some_and(|r| r != *profile));
+        let note = |(what, real, profile): (&str, Option<&String>, &String)| {
+            format!(
+                "cross-machine: the profile's {what} is {profile}, the real side's {}",
+                real.map_or("", |r| r)
+            )
+        };
+        Ok(differs.map(note).collect())
     }
 
     /// A recording: it must be of this workload and engine.
@@ -96,9 +125,10 @@ impl Stage<'_> {
 
     #[cfg(feature = "candle")]
     fn candle(&self, repeats: u32, warmup: u32) -> Result<Runs, GateError> {
+        self.check_vocabulary()?;
         let mut candle =
             Candle::new(self.model.loaded()?, self.model.engine()?, self.context.settings.process);
-        let total = u64::from(warmup + repeats);
+        let total = u64::from(warmup) + u64::from(repeats);
         let mut runs = Vec::new();
         for i in 0..warmup + repeats {
             // A warm-up is served like a repeat and forgotten.
@@ -112,8 +142,26 @@ impl Stage<'_> {
         Ok((runs, (0..repeats).map(|repeat| format!("candle, live #{repeat}")).collect()))
     }
 
+    /// Token ids from files must be the model's.
+    #[cfg(feature = "candle")]
+    fn check_vocabulary(&self) -> Result<(), GateError> {
+        let vocabulary = self.model.config()?.vocab_size;
+        for prompt in &self.workload.prompts {
+            let ids = prompt.token_ids.as_deref().unwrap_or_default();
+            if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
+                return Err(GateError::OutOfVocabulary {
+                    prompt_id: prompt.prompt_id.clone(),
+                    id: *id,
+                    vocabulary,
+                });
+            }
+        }
+        Ok(())
+    }
+
     #[cfg(feature = "candle")]
     fn transformers(&self) -> Result<Runs, GateError> {
+        self.check_vocabulary()?;
         let ignore_eos = self.case.engine.as_ref().is_some_and(|engine| engine.ignore_eos);
         let mut stock = Transformers::open(&self.model.folder()?, ignore_eos)?;
         let runs = collect(&mut stock, "transformers", 0..1, self.workload)?;
@@ -141,33 +189,14 @@ impl Stage<'_> {
         let engine = self.model.engine()?;
         let stops_early = !engine.ignore_eos;
         let mut native = Native::new(profile, &self.model.config()?, engine);
-        let actual = real.filter(|_| stops_early).and_then(|real| real.runs.first());
-        let mut served = self.workload.clone();
-        if let Some(actual) = actual {
-            for request in &mut served.requests {
-                let of_request =
-                    actual.requests.iter().find(|r| r.request_id == request.request_id);
-                let tokens =
-                    of_request.map(|r| r.decode_tokens_actual).filter(|&tokens| tokens > 0);
-                request.decode_tokens = tokens.unwrap_or(request.decode_tokens);
-            }
+        if let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) {
+            let lengths: HashMap<u64, u32> =
+                actual.requests.iter().map(|r| (r.request_id, r.decode_tokens_actual)).collect();
+            let of = |r: &Request| lengths.get(&r.request_id).copied().unwrap_or(r.decode_tokens);
+            native = native.stopping_at(self.workload.requests.iter().map(of).collect());
         }
-        let mut runs = collect(&mut native, "native", 0..seeds, &served)?;
+        let runs = collect(&mut native, "native", 0..seeds, self.workload)?;
         (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
-        if actual.is_some() {
-            let asked: HashMap<u64, u32> =
-                self.workload.requests.iter().map(|r| (r.request_id, r.decode_tokens)).collect();
-            for run in &mut runs {
-                for record in &mut run.requests {
-                    record.decode_tokens =
-                        asked.get(&record.request_id).copied().unwrap_or_default();
-                }
-                // What was asked for is the case's workload again.
-                if let Some(meta) = &mut run.meta {
-                    meta.hashes.workload = Some(self.workload.hash());
-                }
-            }
-        }
         Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
     }
 }

@@ -58,13 +58,22 @@ struct File {
     #[serde(default)]
     use_sliding_window: bool,
     hidden_act: Option<String>,
-    eos_token_id: Option<u32>,
+    eos_token_id: Option<OneOrMany>,
+    rope_scaling: Option<serde_json::Value>,
     /// The form up to transformers 4.
     rope_theta: Option<f64>,
     /// The form since transformers 5.
     rope_parameters: Option<RopeParameters>,
     /// simgate's own key: a folder, relative to this one.
     simgate_tokenizer: Option<PathBuf>,
+}
+
+/// Some models name several tokens that end a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(u32),
+    Many(Vec<u32>),
 }
 
 #[derive(Deserialize)]
@@ -116,13 +125,27 @@ impl ModelConfig {
                 "is not `default`, the only one that is implemented",
             );
         }
+        if file.rope_scaling.is_some_and(|scaling| !scaling.is_null()) {
+            return fault("rope_scaling", "is given, which is not implemented");
+        }
+        let eos = match file.eos_token_id {
+            None => None,
+            Some(OneOrMany::One(id)) => Some(id),
+            Some(OneOrMany::Many(ids)) if ids.len() <= 1 => ids.first().copied(),
+            Some(OneOrMany::Many(_)) => {
+                return fault(
+                    "eos_token_id",
+                    "names several tokens, which is not implemented: name one",
+                );
+            }
+        };
         let theta = file.rope_theta.or(rope.and_then(|r| r.rope_theta));
         let Some(rope_theta) = theta else {
             return fault("rope_theta", "is missing, and so is `rope_parameters.rope_theta`");
         };
         let (heads, kv_heads) = (file.num_attention_heads, file.num_key_value_heads);
-        if kv_heads == 0 || heads % kv_heads != 0 {
-            return fault("num_attention_heads", "is no multiple of num_key_value_heads");
+        if heads == 0 || kv_heads == 0 || heads % kv_heads != 0 {
+            return fault("num_attention_heads", "is 0, or no multiple of num_key_value_heads");
         }
         let head_dim = file.head_dim.unwrap_or(file.hidden_size / heads);
         if head_dim == 0 || !head_dim.is_multiple_of(2) {
@@ -144,7 +167,7 @@ impl ModelConfig {
             rope_theta,
             rms_norm_eps: file.rms_norm_eps,
             tie_word_embeddings: file.tie_word_embeddings,
-            eos: file.eos_token_id,
+            eos,
             tokenizer: file.simgate_tokenizer.map(|path| folder.join(path)),
         })
     }
@@ -200,7 +223,17 @@ mod tests {
         for (from, to, expected) in [
             ("\"qwen3\"", "\"llama\"", "`model_type` is not `qwen3`"),
             ("\"rope_theta\": 1000000, ", "", "`rope_theta` is missing, and so is"),
-            ("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", "is no multiple of"),
+            ("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", "or no multiple of"),
+            (
+                "\"torch_dtype\": \"bfloat16\"",
+                "\"rope_scaling\": {\"rope_type\": \"yarn\"}",
+                "`rope_scaling` is given",
+            ),
+            (
+                "\"num_attention_heads\": 2",
+                "\"num_attention_heads\": 0",
+                "`num_attention_heads` is 0",
+            ),
             ("\"vocab_size\": 8,", "", "missing field `vocab_size`"),
         ] {
             let message = read(&TRANSFORMERS_4.replace(from, to)).unwrap_err();

@@ -367,14 +367,16 @@ impl Layer {
     }
 }
 
-/// Cosines and sines of all positions, each of shape (positions, head dim / 2).
+/// Cosines and sines by position, each of shape (rows, head dim / 2).
 fn rope_tables(config: &ModelConfig, device: &Device) -> Result<(Tensor, Tensor)> {
     let half = config.head_dim / 2;
     let frequency =
         |i: usize| 1.0 / config.rope_theta.powf(2.0 * i as f64 / config.head_dim as f64);
     let frequencies: Vec<f32> = (0..half).map(|i| frequency(i) as f32).collect();
     let frequencies = Tensor::from_vec(frequencies, (1, half), device)?;
-    let positions = Tensor::arange(0, config.max_positions, device)?.to_dtype(DType::F32)?;
-    let angles = positions.reshape((config.max_positions as usize, 1))?.matmul(&frequencies)?;
+    // Twice the positions that are served: a profile pairs the longest chunk with the longest context.
+    let rows = 2 * config.max_positions;
+    let positions = Tensor::arange(0, rows, device)?.to_dtype(DType::F32)?;
+    let angles = positions.reshape((rows as usize, 1))?.matmul(&frequencies)?;
     Ok((angles.cos()?, angles.sin()?))
 }

@@ -9,12 +9,25 @@ pub struct PredictingExecutor<'a> {
     predictor: &'a Predictor,
     random: Random,
     sequences: Vec<(u32, u32)>,
+    /// For each request, the tokens after which its text ends.
+    lengths: Option<&'a [u32]>,
 }
 
 impl<'a> PredictingExecutor<'a> {
-    /// An executor whose residuals follow from `seed`.
-    pub fn new(predictor: &'a Predictor, seed: u64) -> Self {
-        Self { predictor, random: Random::new(seed, 0), sequences: Vec::new() }
+    /// An executor whose residuals follow from `seed`. `lengths` are the tokens after which each
+    /// request's text ends, where that is before what it asked for; the scheduler never sees them.
+    pub fn new(predictor: &'a Predictor, seed: u64, lengths: Option<&'a [u32]>) -> Self {
+        Self { predictor, random: Random::new(seed, 0), sequences: Vec::new(), lengths }
+    }
+
+    /// The emitted tokens of `plan` that end their text.
+    fn stopped(&self, plan: &StepPlan, state: &State) -> Vec<usize> {
+        let Some(lengths) = self.lengths else { return Vec::new() };
+        let emitting = plan.items.iter().filter(|item| state.completes(item)).enumerate();
+        let ends = |request: usize| {
+            lengths.get(request).is_some_and(|&n| state.sequences[request].generated + 1 >= n)
+        };
+        emitting.filter(|(_, item)| ends(item.request)).map(|(token, _)| token).collect()
     }
 }
 
@@ -34,7 +47,10 @@ impl Executor for PredictingExecutor<'_> {
             .predictor
             .step(&self.sequences, rows)
             .map_err(|error| ExecuteError::Prediction(error.to_string()))?;
-        let residual = self.predictor.residual(decode_only, &mut self.random);
+        let residual = self
+            .predictor
+            .residual(decode_only, &mut self.random)
+            .map_err(|error| ExecuteError::Prediction(error.to_string()))?;
         let ns = |time: f64| time.round() as u64;
         let spans = StepSpans {
             schedule_ns: ns(times.schedule_ns),
@@ -45,6 +61,7 @@ impl Executor for PredictingExecutor<'_> {
             gpu_ns: None,
         };
         let end_ns = start_ns + spans.schedule_ns + spans.prepare_ns + spans.launch_ns;
-        Ok(StepOutcome { end_ns, spans, tokens: Vec::new() })
+        let stopped = self.stopped(plan, state);
+        Ok(StepOutcome { end_ns, spans, tokens: Vec::new(), stopped })
     }
 }

@@ -25,6 +25,14 @@ pub enum PredictError {
         /// The command that collects it.
         command: String,
     },
+    /// A profile without a whole step of some kind.
+    #[error("the profile has no whole `{kind}` step in residuals.csv; collect it with `{command}`")]
+    MissingResidual {
+        /// `decode` or `mixed`.
+        kind: &'static str,
+        /// The command that collects it.
+        command: String,
+    },
     /// A shape beyond the measured ones.
     #[error(
         "the profile has op `{op}` for {variable} {low} to {high}, not {asked}; collect it with `{command}`"
@@ -110,7 +118,10 @@ impl Predictor {
             schedule: host(Span::Schedule),
             post: host(Span::Post),
             residuals: [residuals(true), residuals(false)],
-            command: format!("simgate profile {}", profile.meta.model),
+            command: format!(
+                "simgate profile {} --kv-block-tokens {} --out DIR",
+                profile.meta.model, profile.meta.kv_block_tokens
+            ),
         }
     }
 
@@ -180,16 +191,26 @@ impl Predictor {
         low: u32,
         high: u32,
     ) -> PredictError {
-        PredictError::OutOfRange { op, variable, asked, low, high, command: self.command.clone() }
+        let flag = match variable {
+            "context" => "--max-context",
+            "sequences" => "--max-sequences",
+            // Rows are tokens of a step, but for the ops after the last layer.
+            _ if matches!(op, "final_norm" | "lm_head" | "argmax") => "--max-sequences",
+            _ => "--max-tokens",
+        };
+        let command = format!("{} {flag} {}", self.command, asked.max(high));
+        PredictError::OutOfRange { op, variable, asked, low, high, command }
     }
 
-    /// A measured ratio of a whole step to the sum of its ops, drawn at random; 1 where none was
-    /// measured.
-    pub fn residual(&self, decode_only: bool, random: &mut Random) -> f64 {
+    /// A measured ratio of a whole step to the sum of its ops, drawn at random.
+    ///
+    /// # Errors
+    /// No step of this kind among the measured ones.
+    pub fn residual(&self, decode_only: bool, random: &mut Random) -> Result<f64, PredictError> {
         let [decode, mixed] = &self.residuals;
-        let of_kind = if decode_only { decode } else { mixed };
-        let from = if of_kind.is_empty() { decode } else { of_kind };
-        from.get(random.below(from.len() as u64) as usize).copied().unwrap_or(1.0)
+        let (kind, from) = if decode_only { ("decode", decode) } else { ("mixed", mixed) };
+        let drawn = from.get(random.below(from.len() as u64) as usize).copied();
+        drawn.ok_or_else(|| PredictError::MissingResidual { kind, command: self.command.clone() })
     }
 }
 

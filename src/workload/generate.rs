@@ -209,7 +209,8 @@ fn arrivals(
 fn process(n: usize, mut gap: impl FnMut() -> f64) -> Vec<u64> {
     let mut now = 0;
     let mut next = || {
-        now += libm::round(gap() * 1e9) as u64;
+        // A float beyond u64 becomes its largest value, which no later gap may exceed.
+        now = u64::saturating_add(now, libm::round(gap() * 1e9) as u64);
         now
     };
     (0..n).map(|_| next()).collect()

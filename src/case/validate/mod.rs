@@ -17,6 +17,11 @@ mod workload;
 /// Values and anchors that no case comes near, so that an alias bomb ends early.
 const MAX_NODES: usize = 10_000;
 
+/// Most requests, tokens or KV blocks: beyond, memory would end before the case does.
+const MAX_COUNT: u32 = 100_000_000;
+/// Most runs of one side.
+const MAX_RUNS: u32 = 10_000;
+
 /// Parses and checks the text of a case file.
 pub(super) fn case(path: &Path, text: &str) -> Result<Case, Diagnostics> {
     let options = serde_saphyr::options! {
@@ -69,12 +74,13 @@ impl Check {
     /// A count of at least `min`.
     fn count(&mut self, name: &str, scalar: &Scalar<super::units::Count>, min: u32) -> u32 {
         let Some(value) = self.value(scalar) else { return min };
-        if value < min {
-            self.problem(
-                scalar.at,
-                format!("`{name}` is {value}"),
-                format!("it is at least {min}"),
-            );
+        let most = match name {
+            "processes" | "repeats" | "warmup" | "seeds" => MAX_RUNS,
+            _ => MAX_COUNT,
+        };
+        if !(min..=most).contains(&value) {
+            let help = format!("it lies between {min} and {most}");
+            self.problem(scalar.at, format!("`{name}` is {value}"), help);
         }
         value
     }
