@@ -232,6 +232,10 @@ fn a_gate_without_cases_or_with_a_filter_that_matches_none_is_an_error() {
     let (code, text) = run(&root(), &["check", "nothing-like-it"]);
     assert_eq!(code, 2);
     assert!(text.contains("no case matches `nothing-like-it`"), "{text}");
+    let (code, text) = run(&root(), &["check", "cpu/live"]);
+    assert_eq!(code, 2);
+    assert!(text.contains("skipped cpu::live: it only runs live"), "{text}");
+    assert!(text.contains("nothing was judged"), "{text}");
 }
 
 #[test]

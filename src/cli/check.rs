@@ -41,7 +41,6 @@ impl Check {
     pub fn run(&self) -> anyhow::Result<u8> {
         let mut settings = Settings::from_env();
         settings.live |= self.live;
-        let live = settings.live;
         let gate = self.project.gate(settings)?;
         let all = gate.case_files()?;
         let files = self.selected(&all)?;
@@ -49,13 +48,15 @@ impl Check {
             return list(&files);
         }
         let (files, skipped): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|file| live || !live_only(file));
+            files.into_iter().partition(|file| gate.skips(file).is_none());
         let bar = Bar::new();
         let check = |file: &&CaseFile| {
             gate.check_with(file, &|what, done, all| bar.show(&file.name, what, done, all))
         };
         let outcomes: Vec<Outcome> = files.iter().map(check).collect();
         bar.clear();
+        let skipped: Vec<_> =
+            skipped.into_iter().filter_map(|file| Some((file, gate.skips(file)?))).collect();
         print(&outcomes, &skipped);
         for (outcome, file) in outcomes.iter().zip(&files) {
             if let (Some(out), Ok(judged)) = (&self.out, &outcome.judged) {
@@ -64,6 +65,10 @@ impl Check {
             }
         }
         self.write_json(&outcomes)?;
+        // A gate that judged nothing must not look like one that holds.
+        if outcomes.is_empty() {
+            bail!("every case that was selected is skipped: nothing was judged");
+        }
         let mut codes: Vec<u8> = outcomes.iter().map(Outcome::exit_code).collect();
         let pairing = if self.filter.is_none() { gate.check_pairing() } else { Ok(()) };
         if let Err(error) = pairing {
@@ -119,12 +124,7 @@ fn list(files: &[&CaseFile]) -> anyhow::Result<u8> {
     Ok(faulty)
 }
 
-/// Whether the case only runs live; a faulty one reports itself.
-fn live_only(file: &CaseFile) -> bool {
-    Case::read(&file.path).is_ok_and(|case| case.live_only)
-}
-
-fn print(outcomes: &[Outcome], skipped: &[&CaseFile]) {
+fn print(outcomes: &[Outcome], skipped: &[(&CaseFile, &str)]) {
     let style = Style::of_stdout();
     let rows: Vec<_> = outcomes.iter().map(overview_row).collect();
     say!(
@@ -147,8 +147,8 @@ fn print(outcomes: &[Outcome], skipped: &[&CaseFile]) {
     if !skipped.is_empty() {
         say!();
     }
-    for file in skipped {
-        say!("skipped {}: it only runs live (--live)", file.name);
+    for (file, reason) in skipped {
+        say!("skipped {}: {reason}", file.name);
     }
     let passed = outcomes.iter().filter(|outcome| outcome.passed()).count();
     let skipped =

@@ -150,6 +150,18 @@ impl Gate {
         judge::judge_case(case, real, &self.context(&|_, _, _| {}))
     }
 
+    /// Why a case cannot run here, if it cannot and says so by being skipped. A faulty file is not
+    /// skipped: it reports itself.
+    pub fn skips(&self, file: &CaseFile) -> Option<&'static str> {
+        let case = Case::read(&file.path).ok()?;
+        if case.live_only && !self.settings.live {
+            return Some("it only runs live (SIMGATE_LIVE=1, --live)");
+        }
+        let live = judge::runs_live(&case, &self.context(&|_, _, _| {}));
+        let without_gpu = || !self.settings.require_gpu && !settings::has_gpu();
+        (live && judge::needs_gpu(&case) && without_gpu()).then_some("there is no NVIDIA GPU here")
+    }
+
     /// Checks that snapshots and cases belong together one to one.
     ///
     /// # Errors

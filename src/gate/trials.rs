@@ -7,10 +7,7 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::discover::CaseFile;
-use super::judge::{needs_gpu, runs_live};
-use super::settings::has_gpu;
 use super::{Gate, GateError};
-use crate::case::Case;
 use crate::report::{Style, Times};
 
 /// The test that holds snapshots and cases together.
@@ -37,7 +34,7 @@ fn trials(gate: Gate, arguments: &Arguments) -> Result<Vec<Trial>, GateError> {
         if !selected(&file.name, arguments) {
             continue;
         }
-        let skipped = skipped(&gate, &file);
+        let skipped = gate.skips(&file).is_some();
         let gate = Arc::clone(&gate);
         let name = file.name.clone();
         trials.push(Trial::test(name, move || run(&gate, &file)).with_ignored_flag(skipped));
@@ -56,16 +53,6 @@ fn selected(name: &str, arguments: &Arguments) -> bool {
     arguments.filter.as_ref().is_none_or(|filter| {
         if arguments.exact { name == filter } else { name.contains(filter.as_str()) }
     })
-}
-
-/// Whether the case cannot run here and says so by being skipped. A faulty file is not skipped: its
-/// trial reports it.
-fn skipped(gate: &Gate, file: &CaseFile) -> bool {
-    let Ok(case) = Case::read(&file.path) else { return false };
-    let context = gate.context(&|_, _, _| {});
-    let live = context.settings.live;
-    let without_gpu = || needs_gpu(&case) && !context.settings.require_gpu && !has_gpu();
-    (case.live_only && !live) || (runs_live(&case, &context) && without_gpu())
 }
 
 fn run(gate: &Gate, file: &CaseFile) -> Result<(), Failed> {
