@@ -225,3 +225,24 @@ fn a_measured_backend_has_no_snapshot() {
     let message = registered(|_| {}, Kind::Measured, TTFT_P50).judged.unwrap_err().to_string();
     assert!(message.contains("backend `sim` is measured"), "{message}");
 }
+
+#[test]
+fn a_measured_backend_is_made_once_and_is_one_process_however_often_it_runs() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    let project = project();
+    let sides = "workload: { dir: w }\nreal: { registered: { name: real } }\n\
+        sim: { recorded: { runs: [sim], boundary: engine } }\nbaseline: none\n";
+    project.write("cases/c.yaml", format!("{sides}{TTFT_P50}"));
+    let made = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&made);
+    let gate = project.gate().register("real", move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Faulty(|_| {}, Kind::Measured)
+    });
+    let judged = gate.check(&gate.case_files().unwrap()[0]).judged.unwrap();
+    assert_eq!((judged.comparison.real.repeats, judged.comparison.real.processes), (5, 1));
+    assert_eq!(judged.comparison.verdict(), CaseVerdict::Judged(Verdict::Undecided));
+    assert_eq!(made.load(Ordering::Relaxed), 1);
+}

@@ -50,6 +50,7 @@ impl Stage<'_> {
     /// A side that cannot run or be read, or whose runs are of another workload, engine or boundary.
     pub fn load(&self, side: &Side, real: Option<&compare::Side>) -> Result<LoadedSide, GateError> {
         let (case, workload, context) = (self.case, self.workload, &self.context);
+        let mut one_process = false;
         let (runs, declared) = match side {
             Side::Recorded { runs, boundary } => {
                 let dirs = runs.iter().map(|path| resolve(case, path, context));
@@ -64,24 +65,26 @@ impl Stage<'_> {
                 }
                 (self.replay(&[self.recording.to_owned()])?, None)
             }
-            Side::Candle { repeats, warmup, .. } => (self.candle(*repeats, *warmup)?, None),
-            Side::Transformers => (self.transformers()?, None),
+            Side::Candle { repeats, warmup, .. } => {
+                one_process = true;
+                (self.candle(*repeats, *warmup)?, None)
+            }
+            Side::Transformers => {
+                one_process = true;
+                (self.transformers()?, None)
+            }
             Side::Native { profile, seeds } => (self.native(profile, *seeds, real)?, None),
             Side::Registered { name, repeats, boundary } => {
-                (serve(name, *repeats, case.live_only, workload, context)?, *boundary)
+                let (runs, kind) = serve(name, *repeats, case.live_only, workload, context)?;
+                one_process = kind == Kind::Measured;
+                (runs, *boundary)
             }
             other => return Err(GateError::UnsupportedSide { word: other.word() }),
         };
         for (run, label) in runs.0.iter().zip(&runs.1) {
             same_workload(run, label, workload)?;
         }
-        let live = matches!(side, Side::Candle { .. } | Side::Transformers)
-            && (context.settings.live || case.live_only);
-        let measured = match side {
-            Side::Registered { name, .. } => context.registry.make(name).map(|b| b.kind()),
-            _ => None,
-        };
-        let mut loaded = finish(runs, declared, live || measured == Some(Kind::Measured))?;
+        let mut loaded = finish(runs, declared, one_process)?;
         if let (Side::Native { profile, .. }, Some(real)) = (side, real) {
             loaded.notes.extend(self.profile_elsewhere(profile, real)?);
         }
@@ -294,7 +297,7 @@ fn serve(
     live_only: bool,
     workload: &Workload,
     context: &Context<'_>,
-) -> Result<Runs, GateError> {
+) -> Result<(Runs, Kind), GateError> {
     let mut backend = context.registry.make(name).ok_or_else(|| GateError::UnknownBackend {
         name: name.to_owned(),
         registered: context.registry.names().into_iter().map(str::to_owned).collect(),
@@ -312,7 +315,8 @@ fn serve(
         return Err(GateError::FewSeeds { name: name.to_owned(), repeats });
     }
     let runs = collect(backend.as_mut(), name, 0..repeats, workload)?;
-    Ok((runs, (0..repeats).map(|repeat| format!("{name} #{repeat}")).collect()))
+    let labels = (0..repeats).map(|repeat| format!("{name} #{repeat}")).collect();
+    Ok(((runs, labels), backend.kind()))
 }
 
 fn collect(
