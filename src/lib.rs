@@ -17,6 +17,7 @@ pub mod profile;
 pub mod report;
 pub mod run;
 pub mod stats;
+pub mod study;
 pub mod workload;
 
 pub use backend::{Backend, BackendError, Kind};

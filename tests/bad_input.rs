@@ -20,7 +20,7 @@ fn a_recording_of_another_workload_is_refused_by_hash_and_by_rows() {
     });
     let message = project.error(TTFT_P50);
     assert!(
-        message.contains("real/r0 was recorded with another workload: its hash is 0000"),
+        message.contains("real/r0 is stale: it was recorded with another workload (hash 0000"),
         "{message}"
     );
     project.change_side("real", |run| {

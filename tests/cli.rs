@@ -171,7 +171,7 @@ fn a_drift_of_figures_is_red_until_its_snapshot_is_accepted() {
     let (code, text) = run(project.root(), &["check"]);
     assert_eq!(code, 1, "{text}");
     assert!(
-        text.contains("the figures differ from the accepted snapshot baselines/c.snap"),
+        text.contains("the accepted snapshot baselines/c.snap is stale: sim changed ("),
         "{text}"
     );
     assert!(text.contains("+ ttft.p50"), "{text}");

@@ -36,16 +36,20 @@ impl Native {
         self.lengths = Some(lengths);
         self
     }
-}
 
-impl Backend for Native {
-    fn kind(&self) -> Kind {
-        Kind::Seeded
-    }
-
-    fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
+    /// The run of `seed` in which every step takes `scale` times as long as predicted.
+    ///
+    /// # Errors
+    /// A step that cannot be predicted.
+    pub fn run_scaled(
+        &self,
+        workload: &Workload,
+        seed: u32,
+        scale: f64,
+    ) -> Result<Run, BackendError> {
         let mut executor =
-            PredictingExecutor::new(&self.predictor, u64::from(repeat), self.lengths.as_deref());
+            PredictingExecutor::new(&self.predictor, u64::from(seed), self.lengths.as_deref())
+                .scaled(scale);
         let mut clock = VirtualClock::default();
         let served = serve(workload, &self.engine, self.limits, &mut executor, &mut clock)
             .map_err(|error| BackendError::Failed(error.to_string()))?;
@@ -54,7 +58,17 @@ impl Backend for Native {
         meta.hashes.workload = Some(workload.hash());
         meta.hashes.engine = Some(self.engine.hash());
         meta.kv_blocks = Some(self.engine.resolve_kv_blocks(workload));
-        meta.repeat = Some(repeat);
+        meta.repeat = Some(seed);
         Ok(Run { meta: Some(meta), ..served.run })
+    }
+}
+
+impl Backend for Native {
+    fn kind(&self) -> Kind {
+        Kind::Seeded
+    }
+
+    fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
+        self.run_scaled(workload, repeat, 1.0)
     }
 }

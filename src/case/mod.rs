@@ -28,6 +28,8 @@ pub use units::parse_tolerance;
 pub struct Case {
     /// The file.
     pub path: PathBuf,
+    /// SHA-256 of what the file says, whatever its comments and spacing.
+    pub fingerprint: String,
     /// Model, by its folder under `models/`.
     pub model: Option<String>,
     /// Hardware that the case is about: `h100`.

@@ -165,6 +165,7 @@ fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
     }
     word.push_str(match outcome.drift {
         Some(Drift::New { .. }) => ", no snapshot",
+        Some(Drift::Stale { .. }) => ", snapshot stale",
         Some(Drift::Changed { .. }) => ", snapshot differs",
         None => "",
     });
@@ -195,7 +196,7 @@ fn json(outcomes: &[Outcome]) -> CheckJson {
 
 fn case_json(outcome: &Outcome) -> CaseJson {
     let judged = outcome.judged.as_ref().ok();
-    let verdict = match judged.map(|judged| judged.comparison.verdict()) {
+    let verdict = match judged.map(|judged| judged.verdict()) {
         Some(CaseVerdict::StructureOnly) => CaseVerdict::StructureOnly.as_str(),
         _ => outcome.word(),
     };

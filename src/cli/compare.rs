@@ -90,7 +90,7 @@ impl Compare {
         passed: Option<bool>,
     ) -> anyhow::Result<u8> {
         let title = format!("{} against {}", self.sim.display(), self.real.display());
-        let report = Report { title: &title, comparison, notes };
+        let report = Report { title: &title, comparison, notes, beside: Vec::new() };
         say!("{}", report.details(Times::Exact, Style::of_stdout()).trim_end());
         if let Some(out) = &self.out {
             report::write(&report, out)?;

@@ -65,6 +65,7 @@ pub fn collect(
             model_config: loaded.model.config.hash(),
             weights: loaded.weights.to_string(),
             device: "cpu".to_owned(),
+            device_uuid: None,
             host: host().cpu,
             commit: crate::COMMIT.map(str::to_owned),
             kv_block_tokens: ranges.kv_block_tokens,

@@ -5,6 +5,9 @@ use super::error::CompareError;
 use super::side::{Rules, Side};
 use crate::run::{self, Run};
 
+/// Fewest seeds whose spread can be told.
+const MIN_SEEDS: usize = 3;
+
 /// Why unlike boundaries are let through, if they are unlike.
 pub(super) fn boundaries(
     real: &Side,
@@ -74,9 +77,20 @@ pub(super) fn hashes(real: &Side, sim: &Side) -> Result<(), CompareError> {
 /// Why TBT cannot be compared, if it cannot.
 pub(super) fn no_gaps(real: &Side, sim: &Side) -> Option<String> {
     real.labelled().chain(sim.labelled()).find_map(|(label, run)| match &run.tokens {
+        None if run.gaps.is_some() => None,
         None => Some(format!("{label} has no token_metrics.csv")),
         Some(tokens) => tokens
             .incomplete(&run.requests)
             .map(|incomplete| format!("token_metrics.csv of {label} is incomplete: {incomplete}")),
     })
+}
+
+/// A seeded simulator's spread takes a few seeds to know.
+pub(super) fn seeds(sim: &Side) -> Result<(), CompareError> {
+    let seeded = |run: &&Run| run.meta.as_ref().is_some_and(|meta| meta.backend == "native");
+    let seeds = sim.runs.iter().filter(seeded).count();
+    if (1..MIN_SEEDS).contains(&seeds) {
+        return Err(CompareError::FewSeeds { run: sim.labels[0].clone(), seeds });
+    }
+    Ok(())
 }

@@ -2,39 +2,18 @@
 
 use super::checks;
 use super::error::CompareError;
-use super::figure::{Figure, Metric, Percentile};
+use super::figure::{Figure, Metric};
 use super::join::{Structure, join, plan_difference};
-use super::samples::{Samples, samples};
-use super::side::{Rules, Side, SideSummary};
+use super::result::{FigureResult, figures};
+use super::samples::{Samples, log_percentiles, samples};
+use super::side::{Rules, Side, SideSummary, Spreads};
 use super::tolerance::{Tolerance, Tolerances};
-use super::verdict::{MIN_PROCESSES, Mark, Verdict, eligible, judge, need};
-use crate::stats::{geometric_mean, percentiles};
+use super::verdict::{Mark, Verdict};
+use super::{estimate, result};
+use crate::stats::outlier;
 
-/// One figure of both sides.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FigureResult {
-    /// What it is.
-    pub figure: Figure,
-    /// Geometric mean over the real repeats, ns.
-    pub real_ns: f64,
-    /// Geometric mean over the sim repeats, ns.
-    pub sim_ns: f64,
-    /// Samples in the smallest repeat of either side that are independent.
-    pub n: usize,
-    /// What it is held to.
-    pub tolerance: Option<Tolerance>,
-    /// What it comes to; `None` where nothing judges it.
-    pub verdict: Option<Verdict>,
-    /// What to know beside it.
-    pub marks: Vec<Mark>,
-}
-
-impl FigureResult {
-    /// Signed error of the sim against the real side, as a fraction.
-    pub fn error(&self) -> f64 {
-        if self.sim_ns == self.real_ns { 0.0 } else { self.sim_ns / self.real_ns - 1.0 }
-    }
-}
+/// Share of clean recordings in which a repeat may be called an outlier.
+const OUTLIER_LEVEL: f64 = 0.01;
 
 /// What a whole comparison comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +61,8 @@ pub struct Comparison {
     pub real_samples: Vec<Samples>,
     /// Samples of each sim run.
     pub sim_samples: Vec<Samples>,
+    /// Real repeats that stand out from the others, and in which figures. They count all the same.
+    pub outliers: Vec<(String, Vec<Figure>)>,
     /// Why unlike boundaries were let through.
     pub boundary_mismatch: Option<String>,
     /// Whether there was anything to hold it to.
@@ -105,6 +86,14 @@ impl Comparison {
         let worst = self.figures.iter().filter_map(|f| f.verdict).max();
         CaseVerdict::Judged(worst.unwrap_or(Verdict::Undecided))
     }
+
+    /// The real side's spread, to judge another real side of the same engine by.
+    pub fn spreads(&self) -> Spreads {
+        Spreads {
+            means: self.figures.iter().map(|f| (f.figure, f.real)).collect(),
+            repeats: self.real.repeats,
+        }
+    }
 }
 
 /// Compares the sim side with the real one.
@@ -120,6 +109,9 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
     let boundary_mismatch = checks::boundaries(real, sim, rules)?;
     checks::copies(real, sim)?;
     checks::hashes(real, sim)?;
+    if !rules.tolerances.is_none() {
+        checks::seeds(sim)?;
+    }
     let unavailable: Vec<(Metric, String)> =
         checks::no_gaps(real, sim).map(|reason| (Metric::Tbt, reason)).into_iter().collect();
     let gaps = unavailable.is_empty();
@@ -142,94 +134,32 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
         figures: Vec::new(),
         unavailable,
         structure,
+        outliers: outliers(real, &real_samples),
         real_samples,
         sim_samples,
         boundary_mismatch,
         tolerances: !rules.tolerances.is_none(),
     };
-    comparison.figures = figures(&comparison, rules)?;
+    comparison.figures = figures(&comparison, real, sim, rules)?;
     check_gated(&comparison, rules)?;
     Ok(comparison)
 }
 
-fn figures(comparison: &Comparison, rules: &Rules) -> Result<Vec<FigureResult>, CompareError> {
-    let mut results = Vec::new();
+/// Repeats that stand out, each with the figures in which they do.
+fn outliers(side: &Side, samples: &[Samples]) -> Vec<(String, Vec<Figure>)> {
+    let mut found: Vec<(String, Vec<Figure>)> =
+        side.labels.iter().map(|label| (label.clone(), Vec::new())).collect();
     for metric in Metric::ALL {
-        if comparison.unavailable.iter().any(|(m, _)| *m == metric) {
-            continue;
-        }
-        let real = per_run(&comparison.real_samples, metric);
-        let sim = per_run(&comparison.sim_samples, metric);
-        let all = comparison.real_samples.iter().chain(&comparison.sim_samples);
-        let n = all.map(|s| s.independent(metric)).min().unwrap_or(0);
-        for (i, percentile) in Percentile::ALL.into_iter().enumerate() {
-            let of = |runs: &[[f64; 3]]| runs.iter().map(|p| p[i]).collect::<Vec<f64>>();
-            if n == 0 {
-                continue;
+        let logs = log_percentiles(samples, metric);
+        for figure in Figure::of(metric) {
+            let values: Vec<f64> = logs.iter().map(|p| p[figure.percentile as usize]).collect();
+            if let Some(place) = outlier(&values, OUTLIER_LEVEL) {
+                found[place].1.push(figure);
             }
-            let figure = Figure { metric, percentile };
-            results.push(figure_result(figure, &of(&real), &of(&sim), n, comparison, rules)?);
         }
     }
-    Ok(results)
-}
-
-/// p50, p90 and p99 of each run.
-fn per_run(runs: &[Samples], metric: Metric) -> Vec<[f64; 3]> {
-    let ps = Percentile::ALL.map(Percentile::fraction);
-    runs.iter().map(|samples| percentiles(&mut samples.of(metric).to_vec(), ps)).collect()
-}
-
-fn figure_result(
-    figure: Figure,
-    real: &[f64],
-    sim: &[f64],
-    n: usize,
-    comparison: &Comparison,
-    rules: &Rules,
-) -> Result<FigureResult, CompareError> {
-    // A zero among the repeats makes the mean zero, as a product would.
-    let mean = |values: &[f64]| if values.contains(&0.0) { 0.0 } else { geometric_mean(values) };
-    let all_zero = real.iter().chain(sim).all(|value| *value == 0.0);
-    let any_zero = real.iter().chain(sim).any(|value| *value == 0.0);
-    let mut result = FigureResult {
-        figure,
-        real_ns: mean(real),
-        sim_ns: mean(sim),
-        n,
-        tolerance: rules.tolerances.of(figure),
-        verdict: None,
-        marks: Vec::new(),
-    };
-    let Some(tolerance) = result.tolerance else { return Ok(result) };
-    let (repeats, processes) = (comparison.real.repeats, comparison.real.processes);
-    let single = processes < MIN_PROCESSES;
-    if all_zero {
-        result.marks.push(Mark::NotGated);
-        return Ok(result);
-    }
-    if !eligible(figure.percentile, n, repeats) && !single && !rules.judge_few {
-        if rules.tolerances.names(figure) {
-            let need = need(figure.percentile);
-            return Err(CompareError::Ineligible {
-                figure,
-                n,
-                repeats,
-                need_n: need.samples,
-                need_total: need.samples_times_repeats,
-            });
-        }
-        result.marks.push(Mark::Few);
-        return Ok(result);
-    }
-    result.marks.push(if single { Mark::SingleRun } else { Mark::PointEstimate });
-    if comparison.sim.repeats == 1 {
-        result.marks.push(Mark::OnePrediction);
-    }
-    // Zeros have no ratio; some beside other values are never agreement.
-    let log_ratio = if any_zero { f64::INFINITY } else { (result.sim_ns / result.real_ns).ln() };
-    result.verdict = Some(judge(log_ratio, tolerance, processes));
-    Ok(result)
+    found.retain(|(_, figures)| !figures.is_empty());
+    found
 }
 
 /// A tolerance that judges nothing would be a check that cannot fail.
@@ -249,13 +179,51 @@ fn check_gated(comparison: &Comparison, rules: &Rules) -> Result<(), CompareErro
             }
         }
     }
-    let judged = comparison.figures.iter().any(|f| f.verdict.is_some());
-    if !judged {
-        if comparison.figures.iter().any(|f| f.marks.contains(&Mark::NotGated)) {
-            return Err(CompareError::AllZero);
-        }
-        let samples = comparison.figures.iter().map(|f| f.n).max().unwrap_or(0);
-        return Err(CompareError::NothingGated { samples, repeats: comparison.real.repeats });
+    if comparison.figures.iter().any(|f| f.verdict.is_some()) {
+        return Ok(());
     }
-    Ok(())
+    let any = |mark| comparison.figures.iter().any(|f| f.marks.contains(&mark));
+    if any(Mark::Amplified) {
+        return Err(CompareError::AllAmplified);
+    }
+    if any(Mark::NotGated) {
+        return Err(CompareError::AllZero);
+    }
+    let samples = comparison.figures.iter().map(|f| f.n).max().unwrap_or(0);
+    Err(CompareError::NothingGated { samples, repeats: comparison.real.repeats })
+}
+
+/// A tolerance that the real side's own scatter leaves too little of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TooNoisy {
+    /// The figure.
+    pub figure: Figure,
+    /// What its scatter leaves open, in `ln P`.
+    pub noise: f64,
+    /// What it should be held to.
+    pub tolerance: Tolerance,
+    /// Processes with which it could be, if 100 are enough.
+    pub processes: Option<usize>,
+}
+
+/// The tolerances that `real` is too noisy for: those with `2 h0 > T`.
+///
+/// # Errors
+/// Runs of unlike workloads.
+pub fn too_noisy(real: &Side, rules: &Rules) -> Result<Vec<TooNoisy>, CompareError> {
+    let (joined, _) = join(real, real, rules.ignore_eos)?;
+    let gaps = checks::no_gaps(real, real).is_none();
+    let take = |run| samples(run, &joined, false, real.boundary, gaps);
+    let samples: Vec<Samples> = real.runs.iter().map(take).collect();
+    let mut noisy = Vec::new();
+    for figure in Metric::ALL.into_iter().flat_map(Figure::of) {
+        let Some(tolerance) = rules.tolerances.of(figure) else { continue };
+        let (mean, _) = result::side_mean(real, &samples, figure);
+        let Some(noise) = estimate::noise(&mean).filter(|&h0| tolerance.drowns_in(h0)) else {
+            continue;
+        };
+        let processes = estimate::processes_for(&mean, tolerance);
+        noisy.push(TooNoisy { figure, noise, tolerance, processes });
+    }
+    Ok(noisy)
 }

@@ -77,11 +77,34 @@ pub enum CompareError {
         /// Its hash.
         right: String,
     },
+    /// A seeded simulator with too few seeds to tell their spread.
+    #[error(
+        "{run} is one of {seeds} seeds of a seeded simulator: simulate at least 3, so that their spread is known"
+    )]
+    FewSeeds {
+        /// A run.
+        run: String,
+        /// How many there are.
+        seeds: usize,
+    },
+    /// An amplification stated for a sim that cannot be run again.
+    #[error(
+        "the case states `kappa` for {figure}, but its sim side cannot be run again with other step times: leave `kappa` out"
+    )]
+    KappaUnknown {
+        /// The figure.
+        figure: Figure,
+    },
     /// Figures of zeros only.
     #[error(
         "every figure with a tolerance is 0 ns in every run: there is no ratio to judge; drop the tolerance, or time at another boundary"
     )]
     AllZero,
+    /// Figures whose amplification lies beyond what a tolerance can excuse.
+    #[error(
+        "no figure is gated: the load amplifies step-time errors more than tenfold on all that have a tolerance; gate another figure, or serve less load"
+    )]
+    AllAmplified,
     /// No request is usable.
     #[error("no request is `ok` in every run: there is nothing to compare")]
     NothingOk,

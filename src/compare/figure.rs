@@ -95,6 +95,13 @@ pub struct Figure {
     pub percentile: Percentile,
 }
 
+impl Figure {
+    /// `metric` at every percentile, in the order of every table.
+    pub fn of(metric: Metric) -> [Self; 3] {
+        Percentile::ALL.map(|percentile| Self { metric, percentile })
+    }
+}
+
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.metric.as_str(), self.percentile.as_str())

@@ -3,7 +3,7 @@
 
 use super::error::CompareError;
 use super::side::Side;
-use crate::run::{Run, Status};
+use crate::run::{Run, Status, sorted_plans};
 
 /// Requests on which the runs disagree. Any makes a case outside.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,15 +86,17 @@ pub(super) fn join(
     Ok((joined, structure))
 }
 
-/// Where the steps of any run differ from those of the first real one.
+/// Where the steps of any run differ from those of the first real one. Runs of which only percentiles
+/// are kept take no part.
 pub(super) fn plan_difference(real: &Side, sim: &Side) -> Option<String> {
-    let (first_label, first) = real.labelled().next()?;
-    real.labelled().skip(1).chain(sim.labelled()).find_map(|(label, run)| {
-        let pairs = first.plans.iter().zip(&run.plans);
-        let differing = pairs.clone().find(|(a, b)| a != b).map(|(a, _)| a.step);
-        let shorter = first.plans.len() != run.plans.len();
-        let step = differing
-            .or_else(|| shorter.then(|| pairs.clone().next_back().map_or(0, |(a, _)| a.step)));
+    let mut whole = real.labelled().chain(sim.labelled()).filter(|(_, run)| run.gaps.is_none());
+    let (first_label, first) = whole.next()?;
+    let first = sorted_plans(&first.plans);
+    whole.find_map(|(label, run)| {
+        let plans = sorted_plans(&run.plans);
+        let differing = first.iter().zip(&plans).find(|(a, b)| a != b).map(|(a, _)| a.step);
+        let ends = || first.iter().zip(&plans).next_back().map_or(0, |(a, _)| a.step);
+        let step = differing.or_else(|| (first.len() != plans.len()).then(ends));
         step.map(|step| format!("the plans of {first_label} and {label} differ at step {step}"))
     })
 }

@@ -4,19 +4,25 @@
 mod checks;
 mod comparison;
 mod error;
+mod estimate;
 mod figure;
 mod join;
+mod kappa;
+mod result;
 mod samples;
 mod side;
 mod tolerance;
 mod verdict;
 
-pub use comparison::{CaseVerdict, Comparison, FigureResult, compare};
+pub use comparison::{CaseVerdict, Comparison, TooNoisy, compare, too_noisy};
 pub use error::CompareError;
 pub(crate) use error::list as list_ids;
+pub use estimate::{Advice, Estimate, noise};
 pub use figure::{Figure, Metric, ParseFigureError, Percentile};
 pub use join::Structure;
+pub use kappa::{Kappas, amplification};
+pub use result::FigureResult;
 pub use samples::Samples;
-pub use side::{Rules, Side, SideSummary};
+pub use side::{Rules, Side, SideSummary, Spreads};
 pub use tolerance::{Tolerance, Tolerances};
 pub use verdict::{Mark, Verdict};

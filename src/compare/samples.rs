@@ -1,9 +1,10 @@
 //! The samples of each metric, by definition: one value a request for TTFT, TPOT and E2E, one a gap
 //! for TBT.
 
-use super::figure::Metric;
+use super::figure::{Metric, Percentile};
 use super::join::Joined;
 use crate::run::{Boundary, Run};
+use crate::stats::percentiles;
 
 /// One run's samples in ns.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,6 +16,7 @@ pub struct Samples {
     pub of_one_token: usize,
     /// Independent samples behind TBT: steps, or distinct token times, or requests.
     pub distinct_gaps: usize,
+    percentiles: [[f64; 3]; 4],
 }
 
 impl Samples {
@@ -31,6 +33,24 @@ impl Samples {
             _ => self.of(metric).len(),
         }
     }
+
+    /// p50, p90 and p99 of `metric`; NaN without samples.
+    pub fn percentiles(&self, metric: Metric) -> [f64; 3] {
+        self.percentiles[metric as usize]
+    }
+
+    fn reduce(&mut self, kept_gaps: Option<[f64; 3]>) {
+        let ps = Percentile::ALL.map(Percentile::fraction);
+        self.percentiles = std::array::from_fn(|i| percentiles(&mut self.by_metric[i].clone(), ps));
+        if let Some(kept) = kept_gaps {
+            self.percentiles[Metric::Tbt as usize] = kept;
+        }
+    }
+}
+
+/// `ln` of p50, p90 and p99 of each run.
+pub(super) fn log_percentiles(runs: &[Samples], metric: Metric) -> Vec<[f64; 3]> {
+    runs.iter().map(|samples| samples.percentiles(metric).map(f64::ln)).collect()
 }
 
 /// Takes the samples of the joined requests; `cut` applies the joined cuts (the sim side).
@@ -70,10 +90,14 @@ pub(super) fn samples(
     if gaps {
         take_gaps(run, joined, cut, boundary, &mut samples);
     }
+    samples.reduce(run.gaps.as_ref().map(|kept| kept.percentiles_ns));
     samples
 }
 
 fn take_gaps(run: &Run, joined: &[Joined], cut: bool, boundary: Boundary, samples: &mut Samples) {
+    if let Some(gaps) = &run.gaps {
+        samples.distinct_gaps = gaps.independent as usize;
+    }
     let Some(tokens) = &run.tokens else { return };
     let mut ends = Vec::new();
     let mut requests = 0;

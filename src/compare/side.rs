@@ -1,9 +1,12 @@
 //! What a comparison starts from: the runs of each side, and what they are held to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::figure::Figure;
+use super::kappa::Kappas;
 use super::tolerance::Tolerances;
 use crate::run::{Boundary, Run};
+use crate::stats::Mean;
 
 /// One side of a comparison.
 #[derive(Debug, Clone)]
@@ -23,22 +26,38 @@ impl Side {
         self.labels.iter().map(String::as_str).zip(&self.runs)
     }
 
-    /// Distinct processes: runs of one process are not independent. Where no run names its process,
-    /// each counts as one of its own; where only some do, the others count as one together.
-    fn processes(&self) -> usize {
+    /// The places of the runs of each process: runs of one process are not independent. Where no run
+    /// names its process, each counts as one of its own; where only some do, the others count as one
+    /// together.
+    pub(super) fn processes(&self) -> Vec<Vec<usize>> {
+        let all = 0..self.runs.len();
         if self.one_process {
-            return 1;
+            return vec![all.collect()];
         }
-        let named: BTreeSet<Option<u32>> =
-            self.runs.iter().map(|run| run.meta.as_ref().and_then(|m| m.process)).collect();
-        if named.iter().any(Option::is_some) { named.len() } else { self.runs.len() }
+        if !self.names_processes() {
+            return all.map(|run| vec![run]).collect();
+        }
+        let process = |run: &Run| run.meta.as_ref().and_then(|meta| meta.process);
+        let named: BTreeSet<Option<u32>> = self.runs.iter().map(process).collect();
+        let of = |name| all.clone().filter(|&run| process(&self.runs[run]) == name).collect();
+        named.into_iter().map(of).collect()
+    }
+
+    fn names_processes(&self) -> bool {
+        let names = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.process.is_some());
+        self.runs.iter().any(names)
+    }
+
+    /// Whether its runs were measured, as far as they say: then one alone is no prediction.
+    pub(super) fn measured(&self) -> bool {
+        self.one_process || self.names_processes()
     }
 
     pub(super) fn summary(&self) -> SideSummary {
         SideSummary {
             labels: self.labels.clone(),
             repeats: self.runs.len(),
-            processes: self.processes(),
+            processes: self.processes().len(),
             boundary: self.boundary,
         }
     }
@@ -57,6 +76,25 @@ pub struct Rules {
     pub allow_boundary_mismatch: Option<String>,
     /// Whether all runs must have taken the same steps.
     pub same_plans: bool,
+    /// How much load amplifies step-time errors, where the sim can be run again to know.
+    pub kappa: Option<Kappas>,
+    /// Amplification that the case states, to widen tolerances by.
+    pub stated_kappa: BTreeMap<Figure, f64>,
+    /// The spread of a recording, where the real side was measured too few times to have its own.
+    pub lent: Option<Spreads>,
+    /// Give the sim side the real side's spread: it is the same engine, measured anew.
+    pub lend_to_sim: bool,
+    /// The real side ran on another machine than the one that was profiled: nothing can be decided.
+    pub other_machine: bool,
+}
+
+/// The real side of a comparison, to lend its spread to another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spreads {
+    /// `ln P` of each figure.
+    pub(super) means: BTreeMap<Figure, Mean>,
+    /// Repeats behind them.
+    pub(super) repeats: usize,
 }
 
 /// A side, for reports.

@@ -19,6 +19,11 @@ impl Tolerance {
         self.0
     }
 
+    /// Whether noise of `h0` in `ln P` leaves too little of it: `2 h0 > T`, at the nearer bound.
+    pub fn drowns_in(self, h0: f64) -> bool {
+        2.0 * h0 > self.0.ln_1p()
+    }
+
     /// Whether a log ratio sim / real lies inside: `ln(1 - tol) <= d <= ln(1 + tol)`.
     pub fn holds(self, log_ratio: f64) -> bool {
         (-self.0).ln_1p() <= log_ratio && log_ratio <= self.0.ln_1p()

@@ -1,8 +1,6 @@
-//! The verdict on one figure. Until intervals decide, it is the point estimate against the
-//! tolerance; with fewer than three processes it can be red but never green.
+//! What a figure comes to, and which figures can come to anything.
 
 use super::figure::Percentile;
-use super::tolerance::Tolerance;
 
 /// What a figure, or a case, comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,10 +33,16 @@ pub enum Mark {
     SingleRun,
     /// One prediction, deterministic or imported.
     OnePrediction,
-    /// Decided by the point estimate, without an interval.
-    PointEstimate,
     /// 0 ns on both sides: no ratio.
     NotGated,
+    /// Load amplifies step-time errors so much that the figure is not gated.
+    Amplified,
+    /// The case states an amplification that is not the computed one.
+    WrongKappa,
+    /// The real side's scatter takes up more than half of the tolerance.
+    Noisy,
+    /// The live run and the profile are of different machines.
+    OtherMachine,
 }
 
 impl Mark {
@@ -48,8 +52,11 @@ impl Mark {
             Self::Few => "few",
             Self::SingleRun => "single run",
             Self::OnePrediction => "one prediction",
-            Self::PointEstimate => "point estimate",
             Self::NotGated => "not gated",
+            Self::Amplified => "not gated: amplified",
+            Self::WrongKappa => "kappa is not the stated one",
+            Self::Noisy => "noisy",
+            Self::OtherMachine => "other machine",
         }
     }
 }
@@ -75,15 +82,6 @@ pub(super) fn eligible(percentile: Percentile, n: usize, repeats: usize) -> bool
     n >= need.samples && n * repeats >= need.samples_times_repeats
 }
 
-/// The verdict on a log ratio sim / real from `processes` real processes.
-pub(super) fn judge(log_ratio: f64, tolerance: Tolerance, processes: usize) -> Verdict {
-    match (tolerance.holds(log_ratio), processes < MIN_PROCESSES) {
-        (false, _) => Verdict::Outside,
-        (true, true) => Verdict::Undecided,
-        (true, false) => Verdict::Within,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,15 +93,5 @@ mod tests {
         assert!(!eligible(Percentile::P99, 300, 4));
         assert!(eligible(Percentile::P50, 6, 5));
         assert!(!eligible(Percentile::P50, 8, 1));
-    }
-
-    #[test]
-    fn a_single_run_can_be_red_but_never_green() {
-        let five = Tolerance::from_fraction(0.05).unwrap();
-        assert_eq!(judge(0.0, five, 2), Verdict::Undecided);
-        assert_eq!(judge(0.0, five, 3), Verdict::Within);
-        assert_eq!(judge(0.1, five, 1), Verdict::Outside);
-        assert_eq!(judge(f64::INFINITY, five, 5), Verdict::Outside);
-        assert_eq!(judge(f64::NAN, five, 5), Verdict::Outside);
     }
 }

@@ -204,6 +204,7 @@ impl<'a> Server<'a> {
             tokens: Some(tokens.with_ids(ids)),
             steps: self.steps,
             plans: self.plans,
+            gaps: None,
             meta: None,
         };
         Served { run, pacing_error_ns: self.pacing_error_ns }

@@ -70,6 +70,12 @@ impl Table {
         self.header.iter().position(|h| h == name).map(Column)
     }
 
+    /// A complaint about a table that ends too early.
+    pub fn short(&self, column: &str, problem: String) -> FileError {
+        let line = self.text.lines().count() as u64;
+        FileError::Value { path: self.path.clone(), line, column: column.to_owned(), problem }
+    }
+
     /// Calls `visit` with every row in file order.
     ///
     /// # Errors

@@ -207,9 +207,7 @@ pub enum GateError {
         path: PathBuf,
     },
     /// A run of another workload or engine than the case's.
-    #[error(
-        "{run} was recorded with another {what}: its hash is {found}, the case's is {expected}; record it again"
-    )]
+    #[error("{}", stale(run, what, found, expected, changes))]
     Stale {
         /// The run.
         run: String,
@@ -219,6 +217,8 @@ pub enum GateError {
         found: String,
         /// The case's hash.
         expected: String,
+        /// The files that were edited since, each with both hashes, where the recording names its own.
+        changes: Vec<String>,
     },
     /// A run whose rows are not those of the case's workload.
     #[error("{run} did not serve the case's workload: {problem}")]
@@ -227,6 +227,30 @@ pub enum GateError {
         run: String,
         /// The first difference.
         problem: String,
+    },
+    /// A run that fitted the profile which it should judge.
+    #[error(
+        "{run} (run id {run_id}) is one of the runs that the profile was fitted to: what fits a profile may not gate it; record the case anew"
+    )]
+    FitAndGate {
+        /// The run.
+        run: String,
+        /// Its id.
+        run_id: String,
+    },
+    /// A gated recording from another machine than the profile's.
+    #[error(
+        "{run} was recorded on another machine than the profile: its {what} is {of_run}, the profile's {of_profile}; record and profile on one machine (`simgate accept` puts recordings from others under cross/)"
+    )]
+    OtherMachine {
+        /// The run.
+        run: String,
+        /// `GPU` or `host`.
+        what: &'static str,
+        /// The run's.
+        of_run: String,
+        /// The profile's.
+        of_profile: String,
     },
     /// A live case on a second attempt.
     #[error(
@@ -247,6 +271,16 @@ pub enum GateError {
         /// One line each.
         problems: Vec<String>,
     },
+}
+
+fn stale(run: &str, what: &str, found: &str, expected: &str, changes: &[String]) -> String {
+    let edited = match changes {
+        [] => String::new(),
+        changes => format!("{}: ", changes.join(", ")),
+    };
+    format!(
+        "{edited}{run} is stale: it was recorded with another {what} (hash {found}, the case's is {expected}); record it again"
+    )
 }
 
 fn known(names: &[String]) -> String {

@@ -6,12 +6,14 @@ use super::discover::CaseFile;
 use super::fingerprint::Fingerprints;
 use super::model::CaseModel;
 use super::settings::has_gpu;
-use super::sides::Stage;
+use super::sides::{LoadedSide, Stage};
 use super::workload::workload;
-use super::{Context, GateError};
+use super::{Context, GateError, provenance};
 use crate::case::{Case, Side};
-use crate::compare::{CaseVerdict, Comparison, Figure, FigureResult, Rules, Verdict, compare};
-use crate::report::{Report, duration, percent, signed_percent};
+use crate::compare::{
+    self, CaseVerdict, Comparison, Figure, FigureResult, Rules, Tolerances, Verdict, compare,
+};
+use crate::report::{self, Report, duration, percent, signed_percent};
 use crate::workload::Workload;
 
 /// A case that could be judged.
@@ -21,6 +23,10 @@ pub struct Judged {
     pub case: Case,
     /// Its comparison.
     pub comparison: Comparison,
+    /// A live real side against the recorded one.
+    pub baseline: Option<Comparison>,
+    /// Against recordings from other machines, by their folder's name: shown, never judged.
+    pub cross: Vec<(String, Comparison)>,
     /// Remarks, such as checks that were skipped.
     pub notes: Vec<String>,
     /// What its figures come from.
@@ -34,7 +40,30 @@ pub struct Judged {
 impl Judged {
     /// What a reader sees.
     pub fn report<'a>(&'a self, title: &'a str) -> Report<'a> {
-        Report { title, comparison: &self.comparison, notes: &self.notes }
+        let baseline = self.baseline.as_ref();
+        Report {
+            title,
+            comparison: &self.comparison,
+            notes: &self.notes,
+            beside: (self.cross.iter())
+                .map(|(name, comparison)| (format!("cross-machine, {name}"), comparison))
+                .chain(baseline.map(|c| ("live against recorded".to_owned(), c)))
+                .collect(),
+        }
+    }
+
+    /// What the case comes to. A live run that lies outside its own recording's tolerance is outside:
+    /// the baseline is stale.
+    pub fn verdict(&self) -> CaseVerdict {
+        if self.is_stale() {
+            return CaseVerdict::Judged(Verdict::Outside);
+        }
+        self.comparison.verdict()
+    }
+
+    fn is_stale(&self) -> bool {
+        let outside = CaseVerdict::Judged(Verdict::Outside);
+        self.baseline.as_ref().is_some_and(|comparison| comparison.verdict() == outside)
     }
 
     /// Figures that must be outside and are not.
@@ -50,26 +79,26 @@ impl Judged {
     pub fn verdict_passes(&self) -> bool {
         if self.case.expect_outside.is_empty() {
             return matches!(
-                self.comparison.verdict(),
+                self.verdict(),
                 CaseVerdict::StructureOnly | CaseVerdict::Judged(Verdict::Within)
             );
         }
-        self.comparison.structure.agrees() && self.expected_but_not_outside().is_empty()
+        self.comparison.structure.agrees()
+            && !self.is_stale()
+            && self.expected_but_not_outside().is_empty()
     }
 
     /// The judged figure that lies farthest beyond, or nearest to, its tolerance.
     pub fn worst(&self) -> Option<&FigureResult> {
-        let share = |f: &FigureResult| f.tolerance.map_or(0.0, |t| f.error().abs() / t.fraction());
-        let judged = self.comparison.figures.iter().filter(|f| f.verdict.is_some());
-        judged.max_by(|a, b| {
-            (a.verdict, share(a))
-                .partial_cmp(&(b.verdict, share(b)))
-                .unwrap_or(std::cmp::Ordering::Equal)
-        })
+        worst(&self.comparison)
     }
 
     /// One line that says why the verdict is not the one asked for.
     pub(super) fn reason(&self) -> String {
+        if let Some(baseline) = self.baseline.as_ref().filter(|_| self.is_stale()) {
+            let what = worst(baseline).map(describe).unwrap_or_else(|| "structure".to_owned());
+            return format!("the baseline is stale: live against recorded, {what}");
+        }
         if !self.comparison.structure.agrees() {
             return self.report("").remarks().join("; ");
         }
@@ -83,16 +112,27 @@ impl Judged {
     }
 }
 
-/// `ttft.p50 -88.62 % (real 17.28 ms, sim 1.968 ms), tolerance 5 %: outside`.
+/// The judged figure that lies farthest beyond, or nearest to, its tolerance.
+fn worst(comparison: &Comparison) -> Option<&FigureResult> {
+    let share = |f: &FigureResult| f.tolerance.map_or(0.0, |t| f.error().abs() / t.fraction());
+    let judged = comparison.figures.iter().filter(|f| f.verdict.is_some());
+    judged.max_by(|a, b| a.verdict.cmp(&b.verdict).then(share(a).total_cmp(&share(b))))
+}
+
+/// `ttft.p50 -88.62 % [-90.1 %, -87.0 %] (real 17.28 ms, sim 1.968 ms), tolerance 5 %: outside`.
 pub fn describe(figure: &FigureResult) -> String {
+    let interval = figure.interval().map(|i| format!(" {}", report::interval(i)));
+    let what = figure.advice.map(|advice| format!(": {}", report::advice(advice)));
     format!(
-        "{} {} (real {}, sim {}), tolerance {}: {}",
+        "{} {}{} (real {}, sim {}), tolerance {}: {}{}",
         figure.figure,
         signed_percent(figure.error()),
+        interval.unwrap_or_default(),
         duration(figure.real_ns),
         duration(figure.sim_ns),
         figure.tolerance.map_or_else(|| "none".to_owned(), |t| percent(t.fraction())),
         figure.verdict.map_or("not judged", Verdict::as_str),
+        what.unwrap_or_default(),
     )
 }
 
@@ -127,8 +167,15 @@ pub fn judge_case(
     }
     let model = CaseModel::new(&case, *context);
     let workload = workload(&case, &model, context)?;
-    let stage =
-        Stage { case: &case, model: &model, workload: &workload, recording, context: *context };
+    let inputs = Fingerprints::of_inputs(&case, &workload, &model, context)?;
+    let stage = Stage {
+        case: &case,
+        model: &model,
+        workload: &workload,
+        inputs: &inputs,
+        recording,
+        context: *context,
+    };
     // A profile that is measured now comes before the run that it predicts.
     if let Side::Native { profile, .. } = &case.sim
         && live
@@ -137,23 +184,60 @@ pub fn judge_case(
     }
     let real = stage.load(&case.real, None)?;
     let sim = stage.load(&case.sim, Some(&real.side))?;
-    let rules = Rules {
+    let mut notes = real.notes;
+    notes.extend(sim.notes);
+    let mut rules = Rules {
         tolerances: case.tolerances.clone(),
         judge_few: !case.expect_outside.is_empty(),
         ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
         allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
         same_plans: same_plans(&case, &workload),
+        kappa: stage.kappas(&real.side)?,
+        stated_kappa: case.kappa.iter().copied().collect(),
+        ..Rules::default()
     };
+    if let Side::Native { profile, .. } = &case.sim {
+        let profile = &model.profile(profile, &workload)?.meta;
+        let origin = provenance::check(profile, &real.side, &case, live)?;
+        notes.extend(origin.notes);
+        rules.other_machine = origin.other_machine;
+    }
+    let baseline = if live { stage.recorded()? } else { None };
+    let baseline = baseline.map(|baseline| live_against(&baseline, &real.side, &rules));
+    let baseline = baseline.transpose()?;
+    rules.lent = baseline.as_ref().map(Comparison::spreads);
     let comparison = compare(&real.side, &sim.side, &rules)?;
-    let mut notes = real.notes;
-    notes.extend(sim.notes);
-    let fingerprints = Fingerprints::of(&case, &workload, &real.side, &sim.side);
+    let mut cross = Vec::new();
+    for (name, other) in if live { Vec::new() } else { stage.recorded_elsewhere()? } {
+        let shown = Rules { tolerances: Tolerances::None, same_plans: false, ..rules.clone() };
+        cross.push((name, compare(&other.side, &sim.side, &shown)?));
+    }
+    let [real_dir, sim_dir] = [&case.real, &case.sim].map(|side| stage.recording_of(side));
+    let mut fingerprints = inputs;
+    fingerprints.add_side("real", &real.side, real_dir.as_deref());
+    fingerprints.add_side("sim", &sim.side, sim_dir.as_deref());
     let device = real
         .side
         .runs
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
-    Ok(Judged { case, comparison, notes, fingerprints, device, live })
+    Ok(Judged { case, comparison, baseline, cross, notes, fingerprints, device, live })
+}
+
+/// The same engine measured anew, held to the case's tolerances against its own recording.
+fn live_against(
+    baseline: &LoadedSide,
+    live: &compare::Side,
+    rules: &Rules,
+) -> Result<Comparison, GateError> {
+    let rules = Rules {
+        judge_few: true,
+        kappa: None,
+        stated_kappa: Default::default(),
+        lend_to_sim: true,
+        ..rules.clone()
+    };
+    Ok(compare::compare(&baseline.side, live, &rules)?)
 }
 
 /// Whether both sides must take the very same steps: they share the scheduler, and when all requests

@@ -22,6 +22,8 @@ mod judge;
 mod model;
 mod outcome;
 mod pairing;
+mod provenance;
+mod recording;
 mod serve;
 mod settings;
 mod sides;
@@ -33,7 +35,7 @@ mod workload;
 
 pub use discover::{CaseFile, discover};
 pub use error::GateError;
-pub use fingerprint::Fingerprints;
+pub use fingerprint::{Fingerprint, Fingerprints};
 pub use judge::Judged;
 pub use outcome::Outcome;
 pub use serve::Role;

@@ -61,6 +61,12 @@ impl<'a> CaseModel<'a> {
         Ok(Rc::clone(self.loaded.get_or_init(|| loaded)))
     }
 
+    /// Where the profile called `name` lies; `None` for one that is measured now.
+    pub fn profile_dir(&self, name: &str) -> Option<PathBuf> {
+        let (hardware, model) = name.split_once('/')?;
+        Some(self.context.baselines.join(hardware).join(PROFILES).join(model))
+    }
+
     /// The profile called `name`, checked to be of this model; `here` is measured now.
     pub fn profile(&self, name: &str, workload: &Workload) -> Result<&Profile, GateError> {
         if let Some(profile) = self.profile.get() {
@@ -68,8 +74,8 @@ impl<'a> CaseModel<'a> {
         }
         let profile = match name.split_once('/') {
             None => self.collect(workload)?,
-            Some((hardware, model)) => {
-                let dir = self.context.baselines.join(hardware).join(PROFILES).join(model);
+            Some((_, model)) => {
+                let dir = self.profile_dir(name).unwrap_or_default();
                 let profile = Profile::read(
                     &dir,
                     &format!("simgate profile {model} --out {}", dir.display()),

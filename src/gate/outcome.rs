@@ -28,7 +28,7 @@ impl Outcome {
         match &self.judged {
             Err(_) => 2,
             Ok(_) if self.passed() => 0,
-            Ok(judged) => match judged.comparison.verdict() {
+            Ok(judged) => match judged.verdict() {
                 CaseVerdict::Judged(Verdict::Undecided)
                     if judged.case.expect_outside.is_empty() && self.drift.is_none() =>
                 {
@@ -41,7 +41,7 @@ impl Outcome {
 
     /// The verdict's word, or `error`.
     pub fn word(&self) -> &'static str {
-        self.judged.as_ref().map_or("error", |judged| judged.comparison.verdict().as_str())
+        self.judged.as_ref().map_or("error", |judged| judged.verdict().as_str())
     }
 
     /// Why the case is not green, one line each.

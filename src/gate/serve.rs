@@ -1,5 +1,6 @@
 //! One side of a case by itself: what `simgate workload`, `real`, `sim` and `record` need of it.
 
+use super::fingerprint::Fingerprints;
 use super::judge::recording_of;
 use super::model::CaseModel;
 use super::sides::{LoadedSide, Stage};
@@ -42,10 +43,12 @@ impl Gate {
         let model = CaseModel::new(&case, context);
         let workload = workload::workload(&case, &model, &context)?;
         let recording = recording_of(file, &context);
+        let inputs = Fingerprints::of_inputs(&case, &workload, &model, &context)?;
         let stage = Stage {
             case: &case,
             model: &model,
             workload: &workload,
+            inputs: &inputs,
             recording: &recording,
             context,
         };

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::fingerprint::Fingerprints;
 use super::model::CaseModel;
+use super::recording::Recording;
 use super::{Context, GateError};
 use crate::backend::{Backend, BackendError, Kind, Native, Recorded};
 #[cfg(feature = "candle")]
@@ -14,6 +16,7 @@ use crate::case::{Case, Side};
 use crate::compare;
 use crate::engine::EngineConfig;
 use crate::run::{self, Boundary, Run};
+use crate::study;
 use crate::workload::{Request, Workload};
 
 /// Seeds of a seeded backend, when the case does not say.
@@ -37,6 +40,8 @@ pub(super) struct Stage<'a> {
     pub case: &'a Case,
     pub model: &'a CaseModel<'a>,
     pub workload: &'a Workload,
+    /// Fingerprints of what both sides start from.
+    pub inputs: &'a Fingerprints,
     /// Where the case's own recording lies.
     pub recording: &'a Path,
     pub context: Context<'a>,
@@ -84,46 +89,92 @@ impl Stage<'_> {
         for (run, label) in runs.0.iter().zip(&runs.1) {
             same_workload(run, label, workload)?;
         }
-        let mut loaded = finish(runs, declared, one_process)?;
-        if let (Side::Native { profile, .. }, Some(real)) = (side, real) {
-            loaded.notes.extend(self.profile_elsewhere(profile, real)?);
+        finish(runs, declared, one_process)
+    }
+
+    /// The case's own recording; `None` where there is none.
+    ///
+    /// # Errors
+    /// A faulty or stale recording.
+    pub fn recorded(&self) -> Result<Option<LoadedSide>, GateError> {
+        if !self.recording.is_dir() {
+            return Ok(None);
         }
-        Ok(loaded)
+        finish(self.replay(&[self.recording.to_owned()])?, None, false).map(Some)
     }
 
-    /// What sets the profile apart from the machine and weights of the real side.
-    fn profile_elsewhere(
-        &self,
-        name: &str,
-        real: &compare::Side,
-    ) -> Result<Vec<String>, GateError> {
-        let profile = self.model.profile(name, self.workload)?;
-        let Some(meta) = real.runs.iter().find_map(|run| run.meta.as_ref()) else {
-            return Ok(Vec::new());
-        };
-        let weights = meta.weights.as_ref().map(|weights| &weights.source);
-        let host = meta.host.as_ref().map(|host| &host.cpu);
-        let pairs =
-            [("weights", weights, &profile.meta.weights), ("host", host, &profile.meta.host)];
-        let differs =
-            pairs.into_iter().filter(|(_, real, profile)| real.is_some_and(|r| r != *profile));
-        let note = |(what, real, profile): (&str, Option<&String>, &String)| {
-            format!(
-                "cross-machine: the profile's {what} is {profile}, the real side's {}",
-                real.map_or("", |r| r)
-            )
-        };
-        Ok(differs.map(note).collect())
+    /// Recordings of the case from other machines, by their folder's name.
+    ///
+    /// # Errors
+    /// A faulty or stale recording.
+    pub fn recorded_elsewhere(&self) -> Result<Vec<(String, LoadedSide)>, GateError> {
+        let mut found = Vec::new();
+        for dir in run::cross_machine(self.recording)? {
+            let name = dir.file_name().map(|n| n.to_string_lossy().into_owned());
+            let side = finish(self.replay(&[dir])?, None, false)?;
+            found.push((name.unwrap_or_default(), side));
+        }
+        Ok(found)
     }
 
-    /// A recording: it must be of this workload and engine.
+    /// Where the runs of a side lie, as seen from the project, if they do not change from check to
+    /// check.
+    pub fn recording_of(&self, side: &Side) -> Option<PathBuf> {
+        let path = match side {
+            Side::Candle { .. } | Side::Transformers => self.recording.to_owned(),
+            Side::Recorded { runs, .. } => resolve(self.case, runs.first()?, &self.context).ok()?,
+            _ => return None,
+        };
+        Some(path.strip_prefix(self.context.root).unwrap_or(&path).to_owned())
+    }
+
+    /// A recording: it must be of this workload, engine and model.
     fn replay(&self, dirs: &[PathBuf]) -> Result<Runs, GateError> {
         let (runs, labels) = replay(dirs, self.workload, self.context.root)?;
-        let workload = self.workload.hash();
+        let expected = run::Hashes {
+            workload: Some(self.workload.hash()),
+            engine: self.case.engine.as_ref().map(EngineConfig::hash),
+            model_config: match self.case.model {
+                Some(_) => self.model.config().ok().map(|config| config.hash()),
+                None => None,
+            },
+            ..run::Hashes::default()
+        };
         for (run, label) in runs.iter().zip(&labels) {
-            check_hashes(run, label, &workload, self.case.engine.as_ref())?;
+            self.check_hashes(run, label, &expected, dirs)?;
         }
         Ok((runs, labels))
+    }
+
+    fn check_hashes(
+        &self,
+        run: &Run,
+        label: &str,
+        expected: &run::Hashes,
+        dirs: &[PathBuf],
+    ) -> Result<(), GateError> {
+        let Some(hashes) = run.meta.as_ref().map(|meta| &meta.hashes) else { return Ok(()) };
+        for (what, found, expected) in [
+            ("workload", &hashes.workload, &expected.workload),
+            ("engine configuration", &hashes.engine, &expected.engine),
+            ("model", &hashes.model_config, &expected.model_config),
+        ] {
+            if let (Some(found), Some(expected)) = (found, expected)
+                && found != expected
+            {
+                // What the recording says it was made from tells which file was edited.
+                let recording = dirs.iter().find_map(|dir| Recording::read(dir).ok().flatten());
+                let changes = recording.map(|r| self.inputs.changes_since_recording(&r.inputs));
+                return Err(GateError::Stale {
+                    run: label.to_owned(),
+                    what,
+                    found: found.clone(),
+                    expected: expected.clone(),
+                    changes: changes.unwrap_or_default(),
+                });
+            }
+        }
+        Ok(())
     }
 
     #[cfg(feature = "candle")]
@@ -188,19 +239,36 @@ impl Stage<'_> {
         seeds: u32,
         real: Option<&compare::Side>,
     ) -> Result<Runs, GateError> {
-        let profile = self.model.profile(profile, self.workload)?;
-        let engine = self.model.engine()?;
-        let stops_early = !engine.ignore_eos;
-        let mut native = Native::new(profile, &self.model.config()?, engine);
-        if let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) {
-            let lengths: HashMap<u64, u32> =
-                actual.requests.iter().map(|r| (r.request_id, r.decode_tokens_actual)).collect();
-            let of = |r: &Request| lengths.get(&r.request_id).copied().unwrap_or(r.decode_tokens);
-            native = native.stopping_at(self.workload.requests.iter().map(of).collect());
-        }
+        let mut native = self.simulator(profile, real)?;
         let runs = collect(&mut native, "native", 0..seeds, self.workload)?;
         (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
         Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
+    }
+
+    /// simgate's own simulator, which serves the lengths that `real` came to.
+    fn simulator(&self, profile: &str, real: Option<&compare::Side>) -> Result<Native, GateError> {
+        let profile = self.model.profile(profile, self.workload)?;
+        let engine = self.model.engine()?;
+        let stops_early = !engine.ignore_eos;
+        let native = Native::new(profile, &self.model.config()?, engine);
+        let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
+            return Ok(native);
+        };
+        let lengths: HashMap<u64, u32> =
+            actual.requests.iter().map(|r| (r.request_id, r.decode_tokens_actual)).collect();
+        let of = |r: &Request| lengths.get(&r.request_id).copied().unwrap_or(r.decode_tokens);
+        Ok(native.stopping_at(self.workload.requests.iter().map(of).collect()))
+    }
+
+    /// How much load amplifies step-time errors; `None` for a sim that cannot be run again.
+    ///
+    /// # Errors
+    /// A step that cannot be predicted.
+    pub fn kappas(&self, real: &compare::Side) -> Result<Option<compare::Kappas>, GateError> {
+        let Side::Native { profile, seeds } = &self.case.sim else { return Ok(None) };
+        let native = self.simulator(profile, Some(real))?;
+        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
+        study::kappas(&native, self.workload, *seeds).map(Some).map_err(failed)
     }
 }
 
@@ -390,32 +458,6 @@ fn same_workload(run: &Run, label: &str, workload: &Workload) -> Result<(), Gate
                     "request {id} has {column} {found}, the workload {expected}"
                 )));
             }
-        }
-    }
-    Ok(())
-}
-
-fn check_hashes(
-    run: &Run,
-    label: &str,
-    workload: &str,
-    engine: Option<&EngineConfig>,
-) -> Result<(), GateError> {
-    let Some(hashes) = run.meta.as_ref().map(|meta| &meta.hashes) else { return Ok(()) };
-    let engine = engine.map(EngineConfig::hash);
-    for (what, found, expected) in [
-        ("workload", &hashes.workload, Some(workload)),
-        ("engine configuration", &hashes.engine, engine.as_deref()),
-    ] {
-        if let (Some(found), Some(expected)) = (found, expected)
-            && found != expected
-        {
-            return Err(GateError::Stale {
-                run: label.to_owned(),
-                what,
-                found: found.clone(),
-                expected: expected.to_owned(),
-            });
         }
     }
     Ok(())

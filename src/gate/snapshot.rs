@@ -1,6 +1,7 @@
 //! The snapshot of a case: what is deterministic about it, small, in insta's format.
 
 use std::cell::Cell;
+use std::fs;
 use std::panic;
 use std::sync::Once;
 
@@ -8,6 +9,7 @@ use thiserror::Error;
 
 use super::Context;
 use super::discover::CaseFile;
+use super::fingerprint::Fingerprints;
 use super::judge::Judged;
 use crate::report::{Style, Times};
 
@@ -22,9 +24,20 @@ pub enum Drift {
         /// Where it belongs.
         path: String,
     },
-    /// It differs.
+    /// It was taken with other inputs.
     #[error(
-        "the figures differ from the accepted snapshot {path}: look at the difference with `cargo insta review`, or take it with `cargo insta accept`"
+        "the accepted snapshot {path} is stale: {}; look at the new figures with `cargo insta review`, or take them with `cargo insta accept`",
+        changes.join(", ")
+    )]
+    Stale {
+        /// Where it lies.
+        path: String,
+        /// What was edited, with the old and the new hash.
+        changes: Vec<String>,
+    },
+    /// Its figures are others, though its inputs are the same.
+    #[error(
+        "the figures differ from the accepted snapshot {path} though no input of it was edited: simgate itself computes otherwise; look at the difference with `cargo insta review`, or take it with `cargo insta accept`"
     )]
     Changed {
         /// Where it lies.
@@ -38,7 +51,7 @@ fn text(file: &CaseFile, judged: &Judged) -> String {
     format!(
         "{}: {}{expected}\n{}\n\n{}",
         file.name,
-        judged.comparison.verdict().as_str(),
+        judged.verdict().as_str(),
         judged.fingerprints,
         judged.report(&file.name).details(Times::Rounded, Style::Plain),
     )
@@ -48,7 +61,7 @@ fn text(file: &CaseFile, judged: &Judged) -> String {
 pub(super) fn check(file: &CaseFile, judged: &Judged, context: &Context<'_>) -> Option<Drift> {
     let path = context.baselines.join(format!("{}.snap", file.relative));
     let (folder, name) = (path.parent()?, path.file_stem()?.to_string_lossy().into_owned());
-    let existed = path.exists();
+    let accepted = path.exists().then(|| fs::read_to_string(&path).unwrap_or_default());
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
@@ -56,12 +69,19 @@ pub(super) fn check(file: &CaseFile, judged: &Judged, context: &Context<'_>) -> 
     settings.set_input_file(file.path.strip_prefix(context.root).unwrap_or(&file.path));
     let text = text(file, judged);
     let matched = quietly(|| settings.bind(|| insta::assert_snapshot!(name, text)));
-    let path = path.strip_prefix(context.root).unwrap_or(&path).display().to_string();
-    match (matched, existed) {
-        (true, _) => None,
-        (false, true) => Some(Drift::Changed { path }),
-        (false, false) => Some(Drift::New { path }),
+    if matched {
+        return None;
     }
+    let shown = path.strip_prefix(context.root).unwrap_or(&path).display().to_string();
+    let Some(accepted) = accepted else { return Some(Drift::New { path: shown }) };
+    // Behind insta's own header a line names the case; its fingerprints follow.
+    let content = accepted.split_once("\n---\n").map_or("", |(_, content)| content);
+    let fingerprints = content.split_once('\n').map_or("", |(_, rest)| rest);
+    let changes = judged.fingerprints.changes_since(&Fingerprints::parse(fingerprints));
+    Some(match changes.is_empty() {
+        true => Drift::Changed { path: shown },
+        false => Drift::Stale { path: shown, changes },
+    })
 }
 
 thread_local! {

@@ -11,13 +11,22 @@ pub struct PredictingExecutor<'a> {
     sequences: Vec<(u32, u32)>,
     /// For each request, the tokens after which its text ends.
     lengths: Option<&'a [u32]>,
+    /// How long steps take, as a share of what is predicted.
+    scale: f64,
 }
 
 impl<'a> PredictingExecutor<'a> {
     /// An executor whose residuals follow from `seed`. `lengths` are the tokens after which each
     /// request's text ends, where that is before what it asked for; the scheduler never sees them.
     pub fn new(predictor: &'a Predictor, seed: u64, lengths: Option<&'a [u32]>) -> Self {
-        Self { predictor, random: Random::new(seed, 0), sequences: Vec::new(), lengths }
+        Self { predictor, random: Random::new(seed, 0), sequences: Vec::new(), lengths, scale: 1.0 }
+    }
+
+    /// Lets every step take `scale` times as long as predicted.
+    #[must_use]
+    pub fn scaled(mut self, scale: f64) -> Self {
+        self.scale = scale;
+        self
     }
 
     /// The emitted tokens of `plan` that end their text.
@@ -51,7 +60,7 @@ impl Executor for PredictingExecutor<'_> {
             .predictor
             .residual(decode_only, &mut self.random)
             .map_err(|error| ExecuteError::Prediction(error.to_string()))?;
-        let ns = |time: f64| time.round() as u64;
+        let ns = |time: f64| (time * self.scale).round() as u64;
         let spans = StepSpans {
             schedule_ns: ns(times.schedule_ns),
             prepare_ns: ns(times.prepare_ns * residual),

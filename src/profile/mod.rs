@@ -19,6 +19,12 @@ const HOST: &str = "host.csv";
 const RESIDUALS: &str = "residuals.csv";
 const SCHEMA_VERSION: u32 = 1;
 
+/// The files of a bundle in `dir`, packed or not.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let found = [OPS, HOST, RESIDUALS, META].map(|name| find(dir, name));
+    found.into_iter().filter_map(|file| file.ok().flatten()).collect()
+}
+
 /// Measured times.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
@@ -46,6 +52,9 @@ pub struct ProfileMeta {
     pub weights: String,
     /// Device that was measured.
     pub device: String,
+    /// UUID of that device, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_uuid: Option<String>,
     /// CPU of its host.
     pub host: String,
     /// Commit of the build, where it is known.

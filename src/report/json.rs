@@ -30,6 +30,12 @@ pub struct FigureJson {
     pub ci_high_pct: Option<f64>,
     /// What the real side's own scatter leaves open.
     pub noise_pct: Option<f64>,
+    /// Amplification of step-time errors.
+    pub kappa: Option<f64>,
+    /// Processes behind the real side (K).
+    pub processes: usize,
+    /// Seeds, or processes, behind the sim side (M).
+    pub seeds: usize,
     /// What the figure is held to.
     pub tolerance_pct: Option<f64>,
     /// `within`, `outside`, `undecided`, or why there is none.
@@ -44,9 +50,12 @@ impl From<&FigureResult> for FigureJson {
             real_ns: figure.real_ns,
             sim_ns: figure.sim_ns,
             error_pct: Some(figure.error() * 100.0).filter(|e| e.is_finite()),
-            ci_low_pct: None,
-            ci_high_pct: None,
-            noise_pct: None,
+            ci_low_pct: figure.interval().map(|(low, _)| low * 100.0).filter(|e| e.is_finite()),
+            ci_high_pct: figure.interval().map(|(_, high)| high * 100.0).filter(|e| e.is_finite()),
+            noise_pct: figure.noise.map(|h0| h0.exp_m1() * 100.0).filter(|e| e.is_finite()),
+            kappa: figure.kappa,
+            processes: figure.real.units,
+            seeds: figure.sim.units,
             tolerance_pct: figure.tolerance.map(|t| t.fraction() * 100.0),
             verdict: verdict(figure),
         }

@@ -11,14 +11,14 @@ mod table;
 
 pub use directory::{MARKER, write};
 pub use json::{CaseJson, CheckJson, FigureJson};
-pub use number::{duration, percent, signed_percent};
+pub use number::{duration, interval, percent, signed_percent};
 use table::figures_table;
 pub use table::{Style, Times, overview_table};
 
-use crate::compare::Comparison;
+use crate::compare::{Advice, Comparison};
 
 /// A comparison with its name and what else a reader must know.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Report<'a> {
     /// The case, or the two directories.
     pub title: &'a str,
@@ -26,6 +26,8 @@ pub struct Report<'a> {
     pub comparison: &'a Comparison,
     /// Remarks, such as checks that were skipped.
     pub notes: &'a [String],
+    /// Comparisons to show beside it, each with what it is.
+    pub beside: Vec<(String, &'a Comparison)>,
 }
 
 impl Report<'_> {
@@ -64,6 +66,15 @@ impl Report<'_> {
             let (real, sim) = (c.real.boundary, c.sim.boundary);
             remarks.push(format!("timed at unlike boundaries ({real} against {sim}): {reason}"));
         }
+        for figure in &c.figures {
+            if let Some(advice) = figure.advice {
+                remarks.push(format!("{} is undecided: {}", figure.figure, self::advice(advice)));
+            }
+        }
+        for (label, figures) in &c.outliers {
+            let figures: Vec<String> = figures.iter().map(ToString::to_string).collect();
+            remarks.push(format!("{label} is an outlier in {}; it counts", figures.join(", ")));
+        }
         remarks.extend(self.notes.iter().cloned());
         remarks
     }
@@ -71,25 +82,40 @@ impl Report<'_> {
     /// The whole comparison as text: what it rests on, all figures, all remarks.
     pub fn details(&self, times: Times, style: Style) -> String {
         let table = figures_table(self.comparison, times, style);
-        let mut text = format!("{}\n{table}\n", self.basis());
+        let mut text = format!("{}\n{table}\n", basis(self.comparison));
+        for (title, comparison) in &self.beside {
+            let table = figures_table(comparison, times, style);
+            text.push_str(&format!("{title}: {}\n{table}\n", basis(comparison)));
+        }
         self.remarks().iter().for_each(|remark| text.push_str(&format!("- {remark}\n")));
         text
     }
+}
 
-    /// How many runs stand behind each side.
-    pub fn basis(&self) -> String {
-        let c = self.comparison;
-        let runs = |n: usize| if n == 1 { "1 run".to_owned() } else { format!("{n} runs") };
-        let processes = match c.real.processes {
-            1 => "1 process".to_owned(),
-            n => format!("{n} processes"),
-        };
-        format!(
-            "{} requests; real {} of {processes}, sim {}; timed at the {}",
-            c.requests,
-            runs(c.real.repeats),
-            runs(c.sim.repeats),
-            c.real.boundary
-        )
+/// How many runs stand behind each side.
+fn basis(c: &Comparison) -> String {
+    let counted = |n: usize, what: &str, plural: &str| match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {plural}"),
+    };
+    format!(
+        "{} requests; real {} of {}, sim {}; timed at the {}",
+        c.requests,
+        counted(c.real.repeats, "run", "runs"),
+        counted(c.real.processes, "process", "processes"),
+        counted(c.sim.repeats, "run", "runs"),
+        c.real.boundary
+    )
+}
+
+/// What would decide an undecided figure.
+pub fn advice(advice: Advice) -> String {
+    match advice {
+        Advice::Processes(n) => format!("record it anew with {n} processes"),
+        Advice::Seeds(m) => format!("simulate {m} seeds"),
+        Advice::Both(n, m) => format!("record it anew with {n} processes and simulate {m} seeds"),
+        Advice::AtTolerance => {
+            "the error sits at the tolerance, which no number of processes would decide".to_owned()
+        }
     }
 }

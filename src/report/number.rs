@@ -28,6 +28,15 @@ pub fn signed_percent(fraction: f64) -> String {
     format!("{text} %")
 }
 
+/// An interval of fractions as percentages: `[-1.20, +0.80] %`.
+pub fn interval((low, high): (f64, f64)) -> String {
+    let end = |fraction: f64| match fraction * 100.0 {
+        percent if percent.abs() >= 1e4 => format!("{percent:+.0e}"),
+        percent => format!("{percent:+.2}"),
+    };
+    format!("[{}, {}] %", end(low), end(high))
+}
+
 /// Hundredths of a nanosecond, without trailing zeros: for files.
 pub(super) fn exact(value: f64) -> String {
     trim(&format!("{value:.2}")).to_owned()

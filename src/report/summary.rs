@@ -10,9 +10,13 @@ pub(super) fn summary(report: &Report<'_>) -> String {
         "# {}\n\n**{}**: {}.\n\n{}\n",
         report.title,
         comparison.verdict().as_str(),
-        report.basis(),
+        super::basis(comparison),
         figures_table(comparison, Times::Rounded, Style::Markdown),
     );
+    for (title, comparison) in &report.beside {
+        let table = figures_table(comparison, Times::Rounded, Style::Markdown);
+        page.push_str(&format!("\n## {title}\n\n{}.\n\n{table}\n", super::basis(comparison)));
+    }
     let remarks = report.remarks();
     if !remarks.is_empty() {
         page.push_str("\n## Remarks\n\n");

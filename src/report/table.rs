@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use owo_colors::{OwoColorize as _, Stream};
 
-use super::number::{duration, exact, percent, signed_percent};
+use super::number::{duration, exact, interval, percent, signed_percent};
 use crate::compare::{Comparison, FigureResult, Verdict};
 
 /// How a table is drawn.
@@ -70,20 +70,30 @@ impl Times {
 /// All figures of a comparison, a row each.
 pub(super) fn figures_table(comparison: &Comparison, times: Times, style: Style) -> String {
     let mut table = new_table(style);
-    table.set_header(["figure", "real", "sim", "error", "tolerance", "n", "verdict", "remark"]);
+    let amplified = comparison.figures.iter().any(|f| f.kappa.is_some());
+    let mut header = vec!["figure", "real", "sim", "error", "interval", "noise", "tolerance"];
+    header.extend(amplified.then_some("kappa"));
+    header.extend(["n", "K", "M", "verdict", "remark"]);
+    table.set_header(&header);
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     for figure in &comparison.figures {
-        table.add_row([
+        let mut row = vec![
             figure.figure.to_string(),
             times.write(figure.real_ns),
             times.write(figure.sim_ns),
             signed_percent(figure.error()),
-            figure.tolerance.map_or_else(|| "-".to_owned(), |t| percent(t.fraction())),
-            figure.n.to_string(),
-            figure.verdict.map_or("-", Verdict::as_str).to_owned(),
-            remark(figure),
-        ]);
+            or_dash(figure.interval().map(interval)),
+            or_dash(figure.noise.map(|h0| percent(h0.exp_m1()))),
+            or_dash(figure.tolerance.map(|t| percent(t.fraction()))),
+        ];
+        row.extend(amplified.then(|| or_dash(figure.kappa.map(|kappa| format!("{kappa:.2}")))));
+        row.extend([figure.n, figure.real.units, figure.sim.units].map(|n| n.to_string()));
+        row.push(figure.verdict.map_or("-", Verdict::as_str).to_owned());
+        row.push(remark(figure));
+        table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1).take(5) {
+    let numbers = header.len() - 3;
+    for column in table.column_iter_mut().skip(1).take(numbers) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     style.draw(&table, comparison.figures.iter().map(|f| f.verdict))

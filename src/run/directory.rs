@@ -1,10 +1,12 @@
 //! A run directory: `request_metrics.csv`, and where known `token_metrics.csv`,
-//! `step_metrics.csv`, `plan_metrics.csv` and `run_meta.json`. CSVs may be packed as `.csv.zst`.
+//! `step_metrics.csv`, `plan_metrics.csv` and `run_meta.json`. CSVs may be packed as `.csv.zst`. In
+//! recordings `token_steps.csv` and `plan_chunks.csv` stand for tokens and plans, or
+//! `gap_percentiles.csv` for both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Run, RunError, RunMeta, requests, steps, tokens};
+use super::{GapPercentiles, Run, RunError, RunMeta, compact, gaps, requests, steps, tokens};
 use crate::files::{FileError, Hasher, NewDir, find, write_inside};
 
 /// The file that makes a directory a run.
@@ -13,9 +15,12 @@ const TOKENS: &str = "token_metrics.csv";
 const STEPS: &str = "step_metrics.csv";
 const PLANS: &str = "plan_metrics.csv";
 const META: &str = "run_meta.json";
+const TOKEN_STEPS: &str = "token_steps.csv";
+const CHUNKS: &str = "plan_chunks.csv";
+const GAPS: &str = "gap_percentiles.csv";
 
 /// Folder of recordings from other machines inside a recording; never one of its repeats.
-const CROSS_MACHINE: &str = "cross";
+pub const CROSS_MACHINE: &str = "cross";
 
 /// Reads one run.
 ///
@@ -26,11 +31,22 @@ pub fn read(dir: &Path) -> Result<Run, RunError> {
         return Err(RunError::NoRun { path: dir.to_owned() });
     };
     let requests = requests::read(&path)?;
-    let tokens = find(dir, TOKENS)?.map(|p| tokens::read(&p, &requests)).transpose()?;
     let steps = find(dir, STEPS)?.map(|p| steps::read_steps(&p)).transpose()?.unwrap_or_default();
-    let plans = find(dir, PLANS)?.map(|p| steps::read_plans(&p)).transpose()?.unwrap_or_default();
+    let plans = |name| -> Result<Vec<_>, RunError> {
+        Ok(find(dir, name)?.map(|p| steps::read_plans(&p)).transpose()?.unwrap_or_default())
+    };
+    let (tokens, plans) = match (find(dir, TOKENS)?, find(dir, TOKEN_STEPS)?) {
+        (Some(path), _) => (Some(tokens::read(&path, &requests)?), plans(PLANS)?),
+        (None, Some(path)) => {
+            let (token_steps, times) = compact::read(&path, &requests, &steps)?;
+            let chunks = compact::sorted(&plans(CHUNKS)?);
+            (Some(times), compact::whole_plans(&requests, &token_steps, &chunks))
+        }
+        (None, None) => (None, plans(PLANS)?),
+    };
+    let gaps = find(dir, GAPS)?.map(|p| gaps::read(&p)).transpose()?;
     let meta = find(dir, META)?.map(|p| RunMeta::read(&p)).transpose()?;
-    Ok(Run { requests, tokens, steps, plans, meta })
+    Ok(Run { requests, tokens, gaps, steps, plans, meta })
 }
 
 /// Finds the runs of `dir`: itself, or its sub-folders in the order of their names, numbers by value.
@@ -66,6 +82,28 @@ pub fn read_repeats(dir: &Path) -> Result<Vec<PathBuf>, RunError> {
     Ok(repeats.into_iter().map(|(_, path)| path).collect())
 }
 
+/// Recordings from other machines inside the recording `dir`, by name.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn cross_machine(dir: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let dir = dir.join(CROSS_MACHINE);
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&dir).map_err(|e| FileError::io("read", &dir, e))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|e| FileError::io("read", &dir, e))?.path();
+        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        if path.is_dir() && !hidden {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Sorts `r2` before `r10`.
 fn natural_key(name: &str) -> (String, u64, String) {
     let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
@@ -96,13 +134,71 @@ fn write_files(run: &Run, dir: &Path) -> Result<(), FileError> {
     if !run.plans.is_empty() {
         steps::plans_table(&run.plans).write(&dir.join(PLANS))?;
     }
-    if let Some(meta) = &run.meta {
-        let path = dir.join(META);
-        let mut json = serde_json::to_vec_pretty(meta).map_err(|e| FileError::json(&path, &e))?;
-        json.push(b'\n');
-        write_inside(&path, &json)?;
+    write_meta(run, dir)
+}
+
+fn write_meta(run: &Run, dir: &Path) -> Result<(), FileError> {
+    let Some(meta) = &run.meta else { return Ok(()) };
+    let path = dir.join(META);
+    let mut json = serde_json::to_vec_pretty(meta).map_err(|e| FileError::json(&path, &e))?;
+    json.push(b'\n');
+    write_inside(&path, &json)
+}
+
+/// How much of a run is kept in a recording.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Keep {
+    /// Everything but token ids.
+    Whole,
+    /// Requests and percentiles of the gaps between tokens.
+    Percentiles(GapPercentiles),
+}
+
+/// Writes a run into `dir`, packed, in the smallest form that gives it back.
+///
+/// # Errors
+/// A directory of somebody else's, or a system error.
+pub fn write_compact(run: &Run, dir: &Path, keep: Keep) -> Result<(), RunError> {
+    let new = NewDir::create(dir, MARKER)?;
+    let path = |name: &str| new.path().join(format!("{name}.zst"));
+    requests::table(&run.requests).write(&path(MARKER))?;
+    write_meta(run, new.path())?;
+    match (keep, compact::pack(run)) {
+        (Keep::Percentiles(gaps), _) => gaps::table(&gaps).write(&path(GAPS))?,
+        (Keep::Whole, packed) => {
+            if !run.steps.is_empty() {
+                steps::steps_table(&run.steps).write(&path(STEPS))?;
+            }
+            if let Some((token_steps, chunks)) = packed {
+                compact::table(&run.requests, &token_steps).write(&path(TOKEN_STEPS))?;
+                steps::plans_table(&chunks).write(&path(CHUNKS))?;
+            } else {
+                if let Some(tokens) = &run.tokens {
+                    let times = tokens.clone().with_ids(Vec::new());
+                    tokens::table(&times, &run.requests).write(&path(TOKENS))?;
+                }
+                if !run.plans.is_empty() {
+                    steps::plans_table(&run.plans).write(&path(PLANS))?;
+                }
+            }
+        }
     }
+    new.commit()?;
     Ok(())
+}
+
+/// SHA-256 of the token ids of a run; `None` where they are unknown.
+pub fn token_hash(run: &Run) -> Option<String> {
+    let tokens = run.tokens.as_ref()?;
+    let mut hasher = Hasher::new("simgate token ids v1");
+    let mut known = false;
+    for (i, request) in run.requests.iter().enumerate() {
+        hasher.number(request.request_id);
+        hasher.number(tokens.ids_of(i).len() as u64);
+        tokens.ids_of(i).iter().for_each(|&id| hasher.number(u64::from(id)));
+        known |= !tokens.ids_of(i).is_empty();
+    }
+    known.then(|| hasher.finish())
 }
 
 /// SHA-256 of the request times alone. Two measured runs never share it, with or without token times.
@@ -176,6 +272,7 @@ mod tests {
             }),
             requests: requests.into_iter().map(|(r, _)| r).collect(),
             tokens: Some(tokens),
+            gaps: None,
         }
     }
 

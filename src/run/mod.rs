@@ -8,15 +8,22 @@ use thiserror::Error;
 
 use crate::files::FileError;
 
+mod compact;
 mod directory;
 mod fault;
+mod gaps;
 mod meta;
 mod requests;
 mod steps;
 mod tokens;
 
-pub use directory::{MARKER, hash, read, read_repeats, request_hash, write};
+pub(crate) use compact::sorted as sorted_plans;
+pub use directory::{
+    CROSS_MACHINE, Keep, MARKER, cross_machine, hash, read, read_repeats, request_hash, token_hash,
+    write, write_compact,
+};
 pub use fault::fault;
+pub use gaps::GapPercentiles;
 pub use meta::{
     Boundary, Clocks, Device, EngineBuild, Hashes, Host, RUN_META_SCHEMA_VERSION, RunMeta, Weights,
 };
@@ -30,6 +37,8 @@ pub struct Run {
     pub requests: Vec<RequestRecord>,
     /// Token times in the order of `requests`; `None` when the backend does not know them.
     pub tokens: Option<TokenTimes>,
+    /// What is kept of the gaps between tokens where the token times are not.
+    pub gaps: Option<GapPercentiles>,
     /// Engine steps in order; empty when the backend has none to tell.
     pub steps: Vec<StepRecord>,
     /// What each step did for each request; empty when unknown.

@@ -1,10 +1,12 @@
-//! Numbers without domain words: percentiles and means. Every room may use them.
+//! Numbers without domain words: percentiles, means and how well they are known. Every room may use them.
 
 mod percentile;
 mod random;
+mod spread;
 
 pub use percentile::{percentile_sorted, percentiles};
 pub use random::Random;
+pub use spread::{Mean, outlier, student_t, welch_satterthwaite};
 
 /// Geometric mean of positive values; NaN for none.
 ///

@@ -2,7 +2,7 @@
 //! the workload is lengths only; `workload_meta.json` holds the seed of its token ids.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,12 @@ const SCHEMA_VERSION: u32 = 1;
 const LENGTH_COLUMNS: [&str; 4] =
     ["request_id", "prompt_id", "num_prefill_tokens", "num_decode_tokens"];
 const INTERVAL_COLUMNS: [&str; 3] = ["request_id", "inter_arrival_ns", "arrival_time_ns"];
+
+/// The files of a workload in `dir`, packed or not.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let found = [LENGTHS, INTERVALS, PROMPTS, META].map(|name| find(dir, name));
+    found.into_iter().filter_map(|file| file.ok().flatten()).collect()
+}
 
 /// Reads a workload.
 ///

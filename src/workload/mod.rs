@@ -17,7 +17,7 @@ mod hugging_face;
 mod recipe;
 mod tokenize;
 
-pub use directory::{MARKER, read, write};
+pub use directory::{MARKER, files, read, write};
 pub use generate::{Sources, generate};
 #[cfg(feature = "candle")]
 pub use hugging_face::HuggingFace;

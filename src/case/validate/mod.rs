@@ -11,6 +11,7 @@ use super::schema::{CandleFile, CaseFile, EngineFile, PercentilesFile, SideFile,
 use super::{Case, Side, WorkloadSource};
 use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances};
 use crate::engine::{DEFAULT_KV_WATERMARK_BP, EngineConfig};
+use crate::files::sha256_hex;
 
 mod workload;
 
@@ -39,7 +40,8 @@ pub(super) fn case(path: &Path, text: &str) -> Result<Case, Diagnostics> {
     }
     match serde_saphyr::from_str_with_options::<CaseFile>(text, options) {
         Ok(file) => {
-            let case = check.case(path, &file);
+            let mut case = check.case(path, &file);
+            case.fingerprint = fingerprint(text);
             if check.0.is_empty() { Ok(case) } else { Err(check.0) }
         }
         Err(error) => {
@@ -47,6 +49,14 @@ pub(super) fn case(path: &Path, text: &str) -> Result<Case, Diagnostics> {
             Err(check.0)
         }
     }
+}
+
+/// SHA-256 of a case's content: its values without comments, order of keys or spacing.
+fn fingerprint(text: &str) -> String {
+    // What parsed as a case parses as any value; a text that somehow does not is hashed as it stands.
+    let canonical = serde_saphyr::from_str::<serde_json::Value>(text)
+        .map_or_else(|_| text.to_owned(), |value| value.to_string());
+    sha256_hex(canonical.as_bytes())
 }
 
 /// Collects faults while values are read. A faulty value becomes a harmless one, since a case with
@@ -105,6 +115,7 @@ impl Check {
         let tolerances = file.tolerance.as_ref().map_or(Tolerances::None, |t| self.tolerances(t));
         let case = Case {
             path: path.to_owned(),
+            fingerprint: String::new(),
             model: file.model.as_ref().map(|m| self.text("model", m)),
             hardware: file.hardware.as_ref().map(|h| self.text("hardware", h)),
             workload: self.workload(&file.workload),
@@ -261,6 +272,10 @@ impl Check {
         let mut values = Vec::new();
         for (name, scalar) in kappa {
             let value = self.value(scalar);
+            if let Some(value) = value.filter(|&value| value <= 2.0) {
+                let help = "leave it out: up to 2 the tolerance stands as it is";
+                self.problem(scalar.at, format!("a kappa of {value} widens nothing"), help);
+            }
             if let (Some(figure), Some(value)) = (self.gated(name, scalar.at, tolerances), value) {
                 values.push((figure, value));
             }
@@ -304,6 +319,12 @@ impl Check {
                 let help = "add `kv_blocks:`, so that both sides preempt alike";
                 self.problem(block.at, "a gated case needs `kv_blocks`", help);
             }
+        }
+        if let (Some(kappa), Some(expect)) = (&file.kappa, &file.expect)
+            && !kappa.is_empty()
+        {
+            let help = "leave `kappa` out: a negative control needs no wider tolerance";
+            self.problem(expect.outside.at, "`expect` beside `kappa`", help);
         }
         let live = |side: &Side| !matches!(side, Side::Recorded { .. } | Side::Import { .. });
         if let Some(baseline) = &file.baseline

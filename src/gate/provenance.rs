@@ -1,0 +1,98 @@
+//! Where the two sides come from: data that fitted a profile may not gate it, and profile and recording
+//! come from one machine.
+
+use super::GateError;
+use crate::case::Case;
+use crate::compare::Side;
+use crate::profile::ProfileMeta;
+use crate::run::RunMeta;
+
+/// What is known of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Machine<'a> {
+    /// CPU of the host.
+    host: Option<&'a str>,
+    /// Of the GPU.
+    uuid: Option<&'a str>,
+}
+
+impl<'a> Machine<'a> {
+    fn of_run(meta: &'a RunMeta) -> Self {
+        Self {
+            host: meta.host.as_ref().map(|host| host.cpu.as_str()),
+            uuid: meta.device.as_ref().and_then(|device| device.uuid.as_deref()),
+        }
+    }
+
+    fn of_profile(meta: &'a ProfileMeta) -> Self {
+        Self { host: Some(&meta.host), uuid: meta.device_uuid.as_deref() }
+    }
+
+    /// What sets it apart from `other`, as far as both are known.
+    fn unlike(&self, other: &Self) -> Option<(&'static str, &'a str, &'a str)>
+    where
+        Self: 'a,
+    {
+        let pairs = [("GPU", self.uuid, other.uuid), ("host", self.host, other.host)];
+        pairs.into_iter().find_map(|(what, a, b)| match (a, b) {
+            (Some(a), Some(b)) if a != b => Some((what, a, b)),
+            _ => None,
+        })
+    }
+}
+
+/// What a reader must know of how a profile and a real side belong together.
+#[derive(Debug, Default)]
+pub(super) struct Origin {
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// Whether a live run is of another machine than the profile, and the case does not allow that.
+    pub other_machine: bool,
+}
+
+/// Holds the profile of a simulator against the real side that it is judged by.
+///
+/// # Errors
+/// Runs that fitted the profile, or a gated recording from another machine.
+pub(super) fn check(
+    profile: &ProfileMeta,
+    real: &Side,
+    case: &Case,
+    live: bool,
+) -> Result<Origin, GateError> {
+    let mut origin = Origin::default();
+    for (run, label) in real.runs.iter().zip(&real.labels) {
+        let Some(meta) = &run.meta else { continue };
+        if let Some(id) = meta.run_id.as_ref().filter(|id| profile.run_ids.contains(id)) {
+            return Err(GateError::FitAndGate { run: label.clone(), run_id: id.clone() });
+        }
+        let unlike = Machine::of_profile(profile).unlike(&Machine::of_run(meta));
+        if let Some((what, of_profile, of_run)) = unlike {
+            let gated = !case.tolerances.is_none();
+            if gated && !live {
+                return Err(GateError::OtherMachine {
+                    run: label.clone(),
+                    what,
+                    of_run: of_run.to_owned(),
+                    of_profile: of_profile.to_owned(),
+                });
+            }
+            origin.other_machine |= gated && !case.any_machine;
+            let note = format!(
+                "cross-machine: the profile's {what} is {of_profile}, the real side's {of_run}"
+            );
+            if !origin.notes.contains(&note) {
+                origin.notes.push(note);
+            }
+        }
+        let weights = meta.weights.as_ref().map(|weights| &weights.source);
+        if let Some(source) = weights.filter(|source| **source != profile.weights) {
+            let note =
+                format!("the profile's weights are {}, the real side's {source}", profile.weights);
+            if !origin.notes.contains(&note) {
+                origin.notes.push(note);
+            }
+        }
+    }
+    Ok(origin)
+}
