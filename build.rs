@@ -14,7 +14,10 @@ fn main() {
     println!("cargo::rustc-env=INSTA_WORKSPACE_ROOT=.");
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
     println!("cargo::rustc-env=SIMGATE_COMMIT={commit}");
-    if git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|s| !s.is_empty()) {
+    // Of what goes into the build; cases and baselines do not.
+    let code = ["src", "build.rs", "Cargo.toml", "Cargo.lock"];
+    let status = ["status", "--porcelain", "--untracked-files=all", "--"];
+    if git(&[&status[..], &code[..]].concat()).is_none_or(|s| !s.is_empty()) {
         println!("cargo::rustc-env=SIMGATE_DIRTY=1");
     }
 }

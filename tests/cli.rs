@@ -3,36 +3,10 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Output};
 
-use support::{Project, TTFT_P50, root, run_of};
+use support::{Project, TTFT_P50, root, run, run_of, simgate, text};
 
 const A100: &str = "baselines/control/a100-sarathi-vs-vidur";
-
-/// The command; nextest says where it is when tests run from an archive.
-fn binary() -> std::ffi::OsString {
-    std::env::var_os("NEXTEST_BIN_EXE_simgate")
-        .unwrap_or_else(|| env!("CARGO_BIN_EXE_simgate").into())
-}
-
-fn simgate(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
-    command.current_dir(dir).args(arguments);
-    for variable in ["INSTA_UPDATE", "INSTA_FORCE_PASS", "SIMGATE_LIVE", "CI"] {
-        command.env_remove(variable);
-    }
-    command
-}
-
-fn text(output: &Output) -> String {
-    let read = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    format!("{}{}", read(&output.stdout), read(&output.stderr))
-}
-
-fn run(dir: &Path, arguments: &[&str]) -> (i32, String) {
-    let output = simgate(dir, arguments).output().unwrap();
-    (output.status.code().unwrap(), text(&output))
-}
 
 /// One row of a percentile table.
 fn row(dir: &Path, metric: &str, percentile: &str) -> Vec<String> {
@@ -269,7 +243,7 @@ fn the_harness_is_written_into_an_existing_crate() {
         .unwrap();
     let (code, text) = run(dir.path(), &["new", "--harness"]);
     assert_eq!(code, 0, "{text}");
-    for file in ["tests/gate.rs", ".config/nextest.toml", ".cargo/config.toml"] {
+    for file in ["tests/gate.rs", ".config/nextest.toml"] {
         assert!(dir.path().join(file).is_file(), "{file}");
     }
     let manifest = std::fs::read_to_string(dir.path().join("Cargo.toml")).unwrap();

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use candle_core::Device;
 
-use super::{Backend, BackendError, Kind};
+use super::{Backend, BackendError, Kind, host_speed};
 use crate::engine::{
     Clock, EngineConfig, ExecuteError, Executor, Limits, MonotonicClock, State, StepOutcome,
     StepPlan, StepSpans, serve,
@@ -14,7 +14,8 @@ use crate::engine::{
 use crate::model::{
     Batch, BatchSequence, KvCache, ModelConfig, ModelError, Qwen3, WeightSource, load_weights,
 };
-use crate::run::{self, Boundary, EngineBuild, Host, Run, RunMeta, Weights};
+use crate::run::{self, Boundary, EngineBuild, Host, HostSpeed, Run, RunMeta, StepRecord, Weights};
+use crate::stats::percentiles;
 use crate::workload::Workload;
 
 /// A model in memory.
@@ -42,12 +43,13 @@ pub struct Candle {
     loaded: Rc<LoadedModel>,
     engine: EngineConfig,
     process: u32,
+    warmup: Option<Warmup>,
 }
 
 impl Candle {
     /// An engine around a loaded model; `process` is the number of this process in a recording.
     pub fn new(loaded: Rc<LoadedModel>, engine: EngineConfig, process: u32) -> Self {
-        Self { loaded, engine, process }
+        Self { loaded, engine, process, warmup: None }
     }
 
     fn meta(&self, workload: &Workload, repeat: u32) -> RunMeta {
@@ -71,13 +73,61 @@ impl Candle {
             model_config: Some(self.loaded.model.config.hash()),
             workload: Some(workload.hash()),
             engine: Some(self.engine.hash()),
+            token_ids: None,
         };
         meta.kv_blocks = Some(self.engine.resolve_kv_blocks(workload));
+        meta.warmup = self.warmup.map(|warmup| warmup.rounds);
+        meta.stationary = self.warmup.map(|warmup| warmup.stationary);
         meta.repeat = Some(repeat);
         meta.process = Some(self.process);
         meta.started_at = Some(now());
         meta
     }
+
+    /// Serves the first requests of `workload`, all at once, until their steps take as long as in the
+    /// round before: at least `least` rounds, none for 0.
+    ///
+    /// # Errors
+    /// A step that could not be carried out.
+    pub fn warm_up(&mut self, workload: &Workload, least: u32) -> Result<Warmup, BackendError> {
+        let mut first = workload.clone();
+        first.requests.truncate(WARMUP_REQUESTS);
+        first.requests.iter_mut().for_each(|request| request.arrival_ns = 0);
+        let mut before: Option<Run> = None;
+        let mut warmup = Warmup { rounds: 0, stationary: least == 0 };
+        while warmup.rounds < least || (!warmup.stationary && warmup.rounds < least + MORE_ROUNDS) {
+            let round = self.run(&first, 0)?;
+            warmup.stationary = before.is_some_and(|before| alike(&before, &round));
+            before = Some(round);
+            warmup.rounds += 1;
+        }
+        self.warmup = Some(warmup);
+        Ok(warmup)
+    }
+}
+
+/// Most requests of a warm-up round, and most rounds beyond those asked for.
+const WARMUP_REQUESTS: usize = 64;
+const MORE_ROUNDS: u32 = 5;
+/// How much the steps of two rounds may differ, as a share, to be called stationary.
+const STATIONARY: f64 = 0.02;
+
+/// What came of a warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warmup {
+    /// Rounds served.
+    pub rounds: u32,
+    /// Whether the last two were alike.
+    pub stationary: bool,
+}
+
+/// Whether the steps of two rounds, which have the same plans, take equally long in the median.
+fn alike(before: &Run, after: &Run) -> bool {
+    let duration = |step: &StepRecord| (step.end_ns - step.start_ns) as f64;
+    let pairs = before.steps.iter().zip(&after.steps);
+    let mut ratios: Vec<f64> = pairs.map(|(a, b)| duration(b) / duration(a)).collect();
+    let [median] = percentiles(&mut ratios, [0.5]);
+    (median - 1.0).abs() <= STATIONARY
 }
 
 impl Backend for Candle {
@@ -92,10 +142,13 @@ impl Backend for Candle {
         let mut executor = CandleExecutor::new(&self.loaded.model, workload, &self.engine)
             .map_err(|error| fail(error.to_string()))?;
         let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
+        let before_us = host_speed::index_us();
         let mut clock = MonotonicClock::start();
         let served = serve(workload, &self.engine, limits, &mut executor, &mut clock)
             .map_err(|error| fail(error.to_string()))?;
+        meta.host_speed_index = Some(HostSpeed { before_us, after_us: host_speed::index_us() });
         meta.pacing_error_ns = Some(served.pacing_error_ns);
+        meta.hashes.token_ids = run::token_hash(&served.run);
         Ok(Run { meta: Some(meta), ..served.run })
     }
 }
@@ -107,7 +160,7 @@ fn run_id(process: u32, repeat: u32) -> String {
 }
 
 /// Now, RFC 3339.
-pub(crate) fn now() -> String {
+pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 

@@ -8,6 +8,8 @@ use crate::workload::Workload;
 
 #[cfg(feature = "candle")]
 pub(crate) mod candle;
+#[cfg(feature = "candle")]
+pub mod host_speed;
 mod native;
 mod recorded;
 mod registry;
@@ -16,7 +18,7 @@ mod served;
 mod transformers;
 
 #[cfg(feature = "candle")]
-pub use candle::{Candle, LoadedModel};
+pub use candle::{Candle, LoadedModel, Warmup, now};
 pub use native::Native;
 pub use recorded::Recorded;
 pub use registry::Registry;

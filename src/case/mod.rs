@@ -74,7 +74,7 @@ pub enum Side {
         processes: u32,
         /// Repeats in each.
         repeats: u32,
-        /// Unrecorded repeats before them.
+        /// Rounds of warm-up before them, at least.
         warmup: u32,
     },
     /// candle-transformers' model, one request at a time; replayed from its recording unless live.

@@ -284,7 +284,8 @@ pub struct CandleFile {
     /// Repeats in each process; 1 when absent.
     #[serde(default, deserialize_with = "given")]
     pub(super) repeats: Option<Scalar<Count>>,
-    /// Unrecorded repeats before them; 1 when absent.
+    /// Rounds of warm-up before them at least, 1 when absent: the first 64 requests at once, until step
+    /// time is stationary. 0 for none.
     #[serde(default, deserialize_with = "given")]
     pub(super) warmup: Option<Scalar<Count>>,
 }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use simgate::gate::{CaseFile, Gate, Settings};
 
+mod accept;
 mod check;
 mod compare;
 mod new;
@@ -57,6 +58,7 @@ enum Command {
     Profile(profile::Profile),
     #[cfg(feature = "candle")]
     Record(record::Record),
+    Accept(accept::Accept),
     /// Print the JSON Schema of a case file
     ///
     /// Example: simgate schema > cases/case.schema.json
@@ -113,6 +115,7 @@ fn chain(error: &anyhow::Error) -> String {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(check) => check.run(),
+        Command::Accept(accept) => accept.run(),
         Command::Compare(compare) => compare.run(),
         Command::New(new) => new.run(),
         Command::Workload(workload) => workload.run(),

@@ -28,7 +28,6 @@ pub struct New {
 const CASE: &str = include_str!("new/case.yaml");
 const HARNESS: &str = include_str!("new/gate.rs");
 const NEXTEST: &str = include_str!("new/nextest.toml");
-const CARGO_CONFIG: &str = include_str!("new/cargo-config.toml");
 
 impl New {
     /// Writes what was asked for; nothing that exists is changed but Cargo.toml, which gains lines.
@@ -81,13 +80,11 @@ fn write_harness(simgate: Option<&Path>) -> anyhow::Result<()> {
         write_file(manifest, updated.as_bytes())?;
         say!("changed Cargo.toml");
     }
-    for (path, text) in [(".config/nextest.toml", NEXTEST), (".cargo/config.toml", CARGO_CONFIG)] {
-        let path = Path::new(path);
-        if path.exists() {
-            say!("{} exists; add to it what you need of:\n{text}", path.display());
-        } else {
-            create(path, text)?;
-        }
+    let path = Path::new(".config/nextest.toml");
+    if path.exists() {
+        say!("{} exists; add to it what you need of:\n{NEXTEST}", path.display());
+    } else {
+        create(path, NEXTEST)?;
     }
     say!("next: `simgate new my-case`, then `cargo nextest run` or `cargo test --test gate`");
     Ok(())

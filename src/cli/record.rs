@@ -1,118 +1,117 @@
-//! `simgate record`: the real side of cases, in processes of their own, as their baselines.
+//! `simgate record`: the real side of cases, in processes of their own.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use simgate::files::NewDir;
-use simgate::gate::{CaseFile, Gate, Settings};
-use simgate::run;
+use simgate::backend::{host_speed, now};
+use simgate::case::parse_tolerance;
+use simgate::compare::Tolerance;
+use simgate::gate::{CaseFile, RecordOptions, Recorder, Settings};
 
 use super::say;
 use super::{Project, one_case};
 
-/// Record the real side of cases as their baselines
+/// Record the real side of cases
 ///
-/// Every process of a case's recipe is a process of its own; cases take turns.
+/// Every process of a case's recipe is a process of its own, warmed up until its step times are
+/// stationary; cases take turns. A recorder that was killed goes on where it was. `simgate accept` then
+/// takes the recordings as baselines.
 ///
-/// Example: simgate record cpu/spaced cpu/burst
+/// Example: simgate record cpu/spaced cpu/burst --reason "new attention kernel"
 #[derive(Debug, Args)]
 pub struct Record {
     /// The cases, by name or file
     #[arg(required = true, value_name = "CASE")]
     names: Vec<String>,
+    /// Where to write the recordings, each under its case's path
+    #[arg(long, value_name = "DIR", default_value = "recordings")]
+    out: PathBuf,
+    /// Why the baselines change
+    #[arg(long)]
+    reason: Option<String>,
+    /// Record with a build whose tree had uncommitted changes
+    #[arg(long)]
+    allow_dirty: bool,
+    /// Refuse a repeat when the host's speed before or after it lies farther than this from that at the
+    /// start
+    #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = parse_tolerance)]
+    max_host_drift: Tolerance,
     #[command(flatten)]
     project: Project,
 }
 
-/// A recording under way.
-struct Recording {
-    file: CaseFile,
-    processes: u32,
-    new: NewDir,
-}
-
-/// The file that makes a directory a recording.
-const MARKER: &str = "recording.json";
-
 impl Record {
-    /// Records into temporary siblings, and puts all in place at the end.
+    /// Records process by process, and puts each recording in place when it is complete.
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
-        let mut recordings = Vec::new();
-        for name in &self.names {
-            recordings.push(start(&gate, name)?);
+        let files = self.names.iter().map(|name| one_case(&gate, name));
+        let files = files.collect::<anyhow::Result<Vec<CaseFile>>>()?;
+        let options = RecordOptions {
+            out: std::path::absolute(&self.out)?,
+            reason: self.reason.clone(),
+            allow_dirty: self.allow_dirty,
+            max_host_drift_pct: self.max_host_drift.fraction() * 100.0,
+            host_speed_us: host_speed::index_us(),
+            now: now(),
+        };
+        let mut recorders = Vec::new();
+        for file in &files {
+            let recorder = gate.recorder(file, &options)?;
+            if recorder.resumed() > 0 {
+                say!("{}: goes on behind {} repeats", file.name, recorder.resumed());
+            }
+            recorders.push(recorder);
         }
-        let most = recordings.iter().map(|r| r.processes).max().unwrap_or(0);
-        for process in 0..most {
-            for recording in recordings.iter().filter(|r| process < r.processes) {
-                eprintln!(
-                    "{}: process {} of {}",
-                    recording.file.name,
-                    process + 1,
-                    recording.processes
-                );
-                self.record(recording, process)?;
+        // One process of each case in turn, so that a slow minute touches all of them.
+        let mut busy = true;
+        while busy {
+            busy = false;
+            for recorder in &mut recorders {
+                let Some(process) = recorder.next_process()? else { continue };
+                busy = true;
+                self.record(recorder, process)?;
             }
         }
-        for recording in recordings {
-            let runs = run::read_repeats(recording.new.path())?.len();
-            let text = format!("{{\"schema_version\": 1, \"runs\": {runs}}}\n");
-            std::fs::write(recording.new.path().join(MARKER), text)?;
-            recording.new.commit()?;
-            say!("{}: {runs} runs recorded", recording.file.name);
+        let mut refused = Vec::new();
+        for (recorder, file) in recorders.into_iter().zip(&files) {
+            let place = recorder.finish()?;
+            say!("{}: recorded in {}", file.name, place.display());
+            if let Err(error) = gate.hold_recording(file, &place) {
+                refused.push(format!("{}: {error}", file.name));
+            }
         }
+        ensure!(refused.is_empty(), "{}", refused.join("\n"));
+        say!("look at them and take them with `simgate accept {}`", self.names.join(" "));
         Ok(0)
     }
 
-    /// One process, whose runs are moved to `p<process>r<repeat>`.
-    fn record(&self, recording: &Recording, process: u32) -> anyhow::Result<()> {
+    /// One process of one case.
+    fn record(&self, recorder: &mut Recorder, process: u32) -> anyhow::Result<()> {
+        let name = recorder.file.name.clone();
+        eprintln!("{name}: process {process}, {} of them must count", recorder.processes);
         let program = std::env::current_exe().context("cannot find this program again")?;
-        let out = recording.new.path().join(".process");
         let status = Command::new(program)
             .arg("real")
-            .arg(&recording.file.name)
-            .args(["--process", &process.to_string(), "--out"])
-            .arg(&out)
+            .arg(&name)
+            .args(["--process", &process.to_string()])
+            .args(["--parent", &std::process::id().to_string(), "--out"])
+            .arg(recorder.scratch())
             .arg("--cases")
             .arg(&self.project.cases)
             .arg("--baselines")
             .arg(&self.project.baselines)
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::null())
             .status()
             .context("cannot start a process to record in")?;
         ensure!(
             status.success(),
-            "process {process} of {} failed: nothing was recorded",
-            recording.file.name
+            "process {process} of {name} failed; what was recorded before it is kept, and the next `simgate record` goes on there"
         );
-        for (repeat, from) in run::read_repeats(&out)?.iter().enumerate() {
-            pack(from)?;
-            std::fs::rename(from, recording.new.path().join(format!("p{process}r{repeat}")))?;
+        for reason in recorder.add(process)? {
+            say!("{name}: process {process}: a repeat is refused: {reason}");
         }
-        std::fs::remove_dir_all(out)?;
         Ok(())
     }
-}
-
-fn start(gate: &Gate, name: &str) -> anyhow::Result<Recording> {
-    let file = one_case(gate, name)?;
-    let (processes, _) = gate.recipe(&file)?;
-    let new = NewDir::create(&gate.recording(&file), MARKER)?;
-    Ok(Recording { file, processes, new })
-}
-
-/// Packs a run's CSVs.
-fn pack(dir: &Path) -> anyhow::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "csv") {
-            let text = simgate::files::read_text(&path)?;
-            let packed = path.with_extension("csv.zst");
-            simgate::files::write_inside(&packed, text.as_bytes())?;
-            std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }

@@ -52,6 +52,9 @@ pub struct Real {
     /// Number of this process in a recording
     #[arg(long, default_value_t = 0, hide = true)]
     process: u32,
+    /// The recorder that this process dies with
+    #[arg(long, hide = true, value_name = "PID")]
+    parent: Option<u32>,
     #[command(flatten)]
     project: Project,
 }
@@ -59,9 +62,28 @@ pub struct Real {
 impl Real {
     /// Serves, writes and says where.
     pub fn run(&self) -> anyhow::Result<u8> {
+        if let Some(parent) = self.parent {
+            die_with(parent)?;
+        }
         let settings = Settings { live: true, process: self.process, ..Settings::from_env() };
         serve(&self.project, &self.case, Role::Real, settings, &self.out)
     }
+}
+
+/// A process that outlived its recorder would slow down what the next one measures.
+#[cfg(target_os = "linux")]
+fn die_with(parent: u32) -> anyhow::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before we asked.
+    let alive = getppid().is_some_and(|pid| pid.as_raw_nonzero().get() as u32 == parent);
+    anyhow::ensure!(alive, "the recorder (process {parent}) is gone");
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with(_parent: u32) -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// Predict a case's runs and write them

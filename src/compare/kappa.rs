@@ -8,7 +8,7 @@ use super::figure::{Figure, Metric, Percentile};
 use super::join::join;
 use super::samples::{log_percentiles, samples};
 use super::side::Side;
-use super::tolerance::Tolerance;
+use super::tolerance::{Tolerance, Tolerances};
 
 /// Up to this amplification a case has to hold its tolerance as it is.
 const FREE: f64 = 2.0;
@@ -53,6 +53,21 @@ pub fn amplification(
     Ok(kappas)
 }
 
+/// The tolerances of a case as the amplification that it states widens them, before anything was computed.
+pub fn widened(tolerances: &Tolerances, stated: &[(Figure, f64)]) -> Tolerances {
+    let Tolerances::Figures(figures) = tolerances else { return tolerances.clone() };
+    let mut figures = figures.clone();
+    for (figure, kappa) in stated {
+        let held = figures.get(figure).map(|&goal| held_to(goal, Some(*kappa), *kappa));
+        match held {
+            Some(Held::To(tolerance)) => figures.insert(*figure, tolerance),
+            Some(Held::NotGated) => figures.remove(figure),
+            _ => None,
+        };
+    }
+    Tolerances::Figures(figures)
+}
+
 /// What amplification makes of a figure's tolerance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Held {
@@ -92,7 +107,7 @@ mod tests {
     fn a_tolerance_widens_only_by_a_stated_and_true_amplification() {
         let to = |fraction| Held::To(Tolerance::from_fraction(fraction).unwrap());
         assert_eq!(held(0.02, None, 4.0), to(0.02));
-        assert_eq!(held(0.02, Some(4.1), 4.0), to(0.041));
+        assert_eq!(held(0.02, Some(4.0), 4.1), to(0.04));
         assert_eq!(held(0.05, Some(4.1), 4.0), to(0.05));
         assert_eq!(held(0.02, Some(4.9), 4.0), Held::Wrong);
         assert_eq!(held(0.02, Some(3.1), 4.0), Held::Wrong);

@@ -3,7 +3,7 @@
 
 use super::figure::{Metric, Percentile};
 use super::join::Joined;
-use crate::run::{Boundary, Run};
+use crate::run::{Boundary, Run, Status};
 use crate::stats::percentiles;
 
 /// One run's samples in ns.
@@ -51,6 +51,16 @@ impl Samples {
 /// `ln` of p50, p90 and p99 of each run.
 pub(super) fn log_percentiles(runs: &[Samples], metric: Metric) -> Vec<[f64; 3]> {
     runs.iter().map(|samples| samples.percentiles(metric).map(f64::ln)).collect()
+}
+
+/// The samples of all `ok` requests of a run by itself.
+pub fn samples_of(run: &Run) -> Samples {
+    let ok = |(index, request): (usize, &crate::run::RequestRecord)| {
+        (request.status == Status::Ok).then_some(Joined { index, cut: None })
+    };
+    let all: Vec<Joined> = run.requests.iter().enumerate().filter_map(ok).collect();
+    let boundary = run.meta.as_ref().map_or(Boundary::Engine, |meta| meta.boundary);
+    samples(run, &all, false, boundary, true)
 }
 
 /// Takes the samples of the joined requests; `cut` applies the joined cuts (the sim side).

@@ -43,6 +43,11 @@ impl Side {
         named.into_iter().map(of).collect()
     }
 
+    /// Distinct processes among its runs.
+    pub fn process_count(&self) -> usize {
+        self.processes().len()
+    }
+
     fn names_processes(&self) -> bool {
         let names = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.process.is_some());
         self.runs.iter().any(names)
@@ -57,7 +62,7 @@ impl Side {
         SideSummary {
             labels: self.labels.clone(),
             repeats: self.runs.len(),
-            processes: self.processes().len(),
+            processes: self.process_count(),
             boundary: self.boundary,
         }
     }

@@ -61,6 +61,26 @@ impl Drop for NewDir {
     }
 }
 
+/// Puts the complete directory `new` in the place of `target`, and removes what stood there. Both are on
+/// one file system.
+///
+/// # Errors
+/// [`FileError::Foreign`] where `target` is not of the kind that `marker` marks, or [`FileError::Io`];
+/// the old directory is then still in place.
+pub fn put_in_place(new: &Path, target: &Path, marker: &str) -> Result<(), FileError> {
+    if !target.exists() {
+        return fs::rename(new, target).map_err(|e| FileError::io("rename", target, e));
+    }
+    if !replaceable(target, marker) {
+        return Err(FileError::Foreign { path: target.to_owned() });
+    }
+    exchange(new, target)?;
+    if new.exists() {
+        fs::remove_dir_all(new).map_err(|e| FileError::io("remove", new, e))?;
+    }
+    Ok(())
+}
+
 /// Writes a file through a temporary sibling.
 ///
 /// # Errors
@@ -103,7 +123,7 @@ fn sibling(path: &Path) -> PathBuf {
 }
 
 fn replaceable(dir: &Path, marker: &str) -> bool {
-    dir.join(marker).is_file()
+    dir.join(marker).exists()
         || dir.join(format!("{marker}.zst")).is_file()
         || fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }

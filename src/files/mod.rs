@@ -9,10 +9,12 @@ use thiserror::Error;
 
 mod atomic;
 mod digest;
+mod size;
 mod table;
 
-pub use atomic::{NewDir, write_file};
+pub use atomic::{NewDir, put_in_place, write_file};
 pub use digest::{Hasher, sha256_hex};
+pub use size::size_of;
 pub use table::{Column, Row, Table, TableWriter};
 
 /// Compression level of the `.zst` files that we write: fast to write, and close to the best size

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::RecordError;
 use crate::backend::BackendError;
 use crate::case::CaseError;
 use crate::compare::CompareError;
@@ -121,6 +122,9 @@ pub enum GateError {
         /// The side's word.
         word: &'static str,
     },
+    /// A recording that cannot be made or taken.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A faulty model.
     #[error(transparent)]
     Model(#[from] ModelError),

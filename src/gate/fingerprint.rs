@@ -2,7 +2,7 @@
 //! numbers, and named with its file.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ impl Fingerprints {
         context: &Context<'_>,
     ) -> Result<Self, GateError> {
         let mut all = Self::default();
-        let seen = |path: &Path| path.strip_prefix(context.root).unwrap_or(path).to_owned();
+        let seen = |path: &Path| tidy(path.strip_prefix(context.root).unwrap_or(path));
         let case_file = seen(&case.path);
         all.add("case", Some(&case_file), &case.fingerprint);
         all.add("workload", None, &workload.hash());
@@ -155,6 +155,21 @@ impl fmt::Display for Fingerprints {
         }
         Ok(())
     }
+}
+
+/// A path without detours by `..`.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut tidy, part| {
+        let detour = part == Component::ParentDir
+            && matches!(tidy.components().next_back(), Some(Component::Normal(_)));
+        if detour {
+            tidy.pop()
+        } else {
+            tidy.push(part);
+            true
+        };
+        tidy
+    })
 }
 
 /// SHA-256 of a file's content, packed or not.

@@ -4,6 +4,7 @@
 use super::GateError;
 use crate::case::Case;
 use crate::compare::Side;
+use crate::files::sha256_hex;
 use crate::profile::ProfileMeta;
 use crate::run::RunMeta;
 
@@ -50,6 +51,31 @@ pub(super) struct Origin {
     pub other_machine: bool,
 }
 
+/// Refuses runs that fitted the profile: they would judge what they made.
+///
+/// # Errors
+/// The first such run.
+pub(super) fn fit_and_gate(profile: &ProfileMeta, real: &Side) -> Result<(), GateError> {
+    for (run, label) in real.runs.iter().zip(&real.labels) {
+        let id = run.meta.as_ref().and_then(|meta| meta.run_id.as_ref());
+        if let Some(id) = id.filter(|id| profile.run_ids.contains(id)) {
+            return Err(GateError::FitAndGate { run: label.clone(), run_id: id.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// A name for the machine of `real`, where it is another than the profile's.
+pub(super) fn elsewhere(profile: &ProfileMeta, real: &Side, hardware: &str) -> Option<String> {
+    let of_profile = Machine::of_profile(profile);
+    let mut machines = real.runs.iter().filter_map(|run| run.meta.as_ref()).map(Machine::of_run);
+    let other = machines.find(|machine| of_profile.unlike(machine).is_some())?;
+    let id = other.uuid.map(|uuid| uuid.trim_start_matches("GPU-").to_owned());
+    // A machine without a GPU goes by its CPU.
+    let id = id.unwrap_or_else(|| sha256_hex(other.host.unwrap_or_default().as_bytes()));
+    Some(format!("{hardware}-{}", id.chars().take(8).collect::<String>()))
+}
+
 /// Holds the profile of a simulator against the real side that it is judged by.
 ///
 /// # Errors
@@ -60,15 +86,13 @@ pub(super) fn check(
     case: &Case,
     live: bool,
 ) -> Result<Origin, GateError> {
+    fit_and_gate(profile, real)?;
     let mut origin = Origin::default();
+    let gated = !case.tolerances.is_none();
     for (run, label) in real.runs.iter().zip(&real.labels) {
         let Some(meta) = &run.meta else { continue };
-        if let Some(id) = meta.run_id.as_ref().filter(|id| profile.run_ids.contains(id)) {
-            return Err(GateError::FitAndGate { run: label.clone(), run_id: id.clone() });
-        }
         let unlike = Machine::of_profile(profile).unlike(&Machine::of_run(meta));
         if let Some((what, of_profile, of_run)) = unlike {
-            let gated = !case.tolerances.is_none();
             if gated && !live {
                 return Err(GateError::OtherMachine {
                     run: label.clone(),
@@ -78,21 +102,25 @@ pub(super) fn check(
                 });
             }
             origin.other_machine |= gated && !case.any_machine;
-            let note = format!(
+            origin.note(format!(
                 "cross-machine: the profile's {what} is {of_profile}, the real side's {of_run}"
-            );
-            if !origin.notes.contains(&note) {
-                origin.notes.push(note);
-            }
+            ));
         }
         let weights = meta.weights.as_ref().map(|weights| &weights.source);
         if let Some(source) = weights.filter(|source| **source != profile.weights) {
-            let note =
-                format!("the profile's weights are {}, the real side's {source}", profile.weights);
-            if !origin.notes.contains(&note) {
-                origin.notes.push(note);
-            }
+            let of_profile = &profile.weights;
+            origin
+                .note(format!("the profile's weights are {of_profile}, the real side's {source}"));
         }
     }
     Ok(origin)
+}
+
+impl Origin {
+    /// Says it once.
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::files::{FileError, find, read_json, write_inside};
 
 /// The file that makes a directory a recording.
 pub const RECORDING: &str = "recording.json";
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// What a recording is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

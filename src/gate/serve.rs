@@ -64,17 +64,6 @@ impl Gate {
         }
     }
 
-    /// Processes and repeats that a candle side is recorded with.
-    ///
-    /// # Errors
-    /// A faulty case, or one whose real side is not recorded by simgate.
-    pub fn recipe(&self, file: &CaseFile) -> Result<(u32, u32), GateError> {
-        match Case::read(&file.path)?.real {
-            Side::Candle { processes, repeats, .. } => Ok((processes, repeats)),
-            other => Err(GateError::UnsupportedSide { word: other.word() }),
-        }
-    }
-
     /// Where the recording of a case lies.
     pub fn recording(&self, file: &CaseFile) -> std::path::PathBuf {
         recording_of(file, &self.context(&|_, _, _| {}))

@@ -15,7 +15,7 @@ use crate::backend::{Candle, Transformers};
 use crate::case::{Case, Side};
 use crate::compare;
 use crate::engine::EngineConfig;
-use crate::run::{self, Boundary, Run};
+use crate::run::{self, Boundary, Run, RunError};
 use crate::study;
 use crate::workload::{Request, Workload};
 
@@ -65,7 +65,7 @@ impl Stage<'_> {
             Side::Candle { .. } | Side::Transformers
                 if !context.settings.live && !case.live_only =>
             {
-                if !self.recording.is_dir() {
+                if !has_runs(self.recording) {
                     return Err(GateError::NoBaseline { dir: self.recording.to_owned() });
                 }
                 (self.replay(&[self.recording.to_owned()])?, None)
@@ -97,7 +97,7 @@ impl Stage<'_> {
     /// # Errors
     /// A faulty or stale recording.
     pub fn recorded(&self) -> Result<Option<LoadedSide>, GateError> {
-        if !self.recording.is_dir() {
+        if !has_runs(self.recording) {
             return Ok(None);
         }
         finish(self.replay(&[self.recording.to_owned()])?, None, false).map(Some)
@@ -182,16 +182,13 @@ impl Stage<'_> {
         self.check_vocabulary()?;
         let mut candle =
             Candle::new(self.model.loaded()?, self.model.engine()?, self.context.settings.process);
-        let total = u64::from(warmup) + u64::from(repeats);
+        let failed = |source| GateError::Backend { name: "candle".to_owned(), repeat: 0, source };
+        (self.context.progress)("real: candle, warm-up", 0, 1);
+        candle.warm_up(self.workload, warmup).map_err(failed)?;
         let mut runs = Vec::new();
-        for i in 0..warmup + repeats {
-            // A warm-up is served like a repeat and forgotten.
-            let repeat = i.saturating_sub(warmup);
-            let run = collect(&mut candle, "candle", repeat..repeat + 1, self.workload)?;
-            if i >= warmup {
-                runs.extend(run);
-            }
-            (self.context.progress)("real: candle", u64::from(i) + 1, total);
+        for repeat in 0..repeats {
+            runs.extend(collect(&mut candle, "candle", repeat..repeat + 1, self.workload)?);
+            (self.context.progress)("real: candle", u64::from(repeat) + 1, u64::from(repeats));
         }
         Ok((runs, (0..repeats).map(|repeat| format!("candle, live #{repeat}")).collect()))
     }
@@ -272,6 +269,11 @@ impl Stage<'_> {
     }
 }
 
+/// Whether anything was recorded there; recordings from other machines do not count.
+fn has_runs(dir: &Path) -> bool {
+    !matches!(run::read_repeats(dir), Err(RunError::NoRun { .. } | RunError::Missing { .. }))
+}
+
 /// Replays a run directory, or a folder of repeats, outside any case.
 ///
 /// # Errors
@@ -326,6 +328,15 @@ fn finish(
     // Which weights were served is never left to be guessed.
     let weights = runs.iter().find_map(|run| Some(&run.meta.as_ref()?.weights.as_ref()?.source));
     notes.extend(weights.map(|source| format!("{}: weights are {source}", labels[0])));
+    let restless = |run: &&Run| run.meta.as_ref().is_some_and(|m| m.stationary == Some(false));
+    let restless = runs.iter().filter(restless).count();
+    if restless > 0 {
+        notes.push(format!(
+            "{}: step times had not become stationary when {restless} of {} repeats began",
+            labels[0],
+            runs.len()
+        ));
+    }
     mixed(&runs, &labels)?;
     Ok(LoadedSide { side: compare::Side { labels, runs, boundary, one_process }, notes })
 }

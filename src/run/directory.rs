@@ -228,7 +228,9 @@ pub fn hash(run: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{Boundary, PlanRecord, RequestRecord, Status, StepRecord, TokenTimes};
+    use crate::run::{
+        Boundary, HostSpeed, PlanRecord, RequestRecord, Status, StepRecord, TokenTimes,
+    };
     use proptest::prelude::*;
 
     prop_compose! {
@@ -267,7 +269,7 @@ mod tests {
             }],
             plans: vec![PlanRecord { step: 0, request_id: 3, tokens: 7, context: 0 }],
             meta: Some(RunMeta {
-                host_speed_index: Some(6.25),
+                host_speed_index: Some(HostSpeed { before_us: 6.25, after_us: 6.5 }),
                 ..RunMeta::new("test", Boundary::Engine)
             }),
             requests: requests.into_iter().map(|(r, _)| r).collect(),

@@ -67,18 +67,21 @@ pub struct RunMeta {
     /// KV blocks the engine resolved to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_blocks: Option<u32>,
-    /// Unrecorded repeats before this one.
+    /// Rounds of warm-up before the first repeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u32>,
+    /// Whether step times had become stationary by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stationary: Option<bool>,
     /// Number of this repeat within its process, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<u32>,
     /// Number of the process, from 0. Runs of one process are not independent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<u32>,
-    /// Microseconds of an empty launch on this host, around the run.
+    /// How fast the host was around the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_speed_index: Option<f64>,
+    pub host_speed_index: Option<HostSpeed>,
     /// How late the engine woke for an arrival that it waited for, at worst, ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pacing_error_ns: Option<u64>,
@@ -102,6 +105,16 @@ pub struct Device {
     /// CUDA version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuda: Option<String>,
+}
+
+/// How long a fixed piece of work takes on the host, us: smaller is faster.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSpeed {
+    /// Before the run.
+    pub before_us: f64,
+    /// After it.
+    pub after_us: f64,
 }
 
 /// A host machine.
@@ -165,6 +178,9 @@ pub struct Hashes {
     /// Of the engine configuration ([`crate::engine::EngineConfig::hash`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
+    /// Of the token ids that came out ([`crate::run::token_hash`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_ids: Option<String>,
 }
 
 impl RunMeta {
@@ -183,6 +199,7 @@ impl RunMeta {
             hashes: Hashes::default(),
             kv_blocks: None,
             warmup: None,
+            stationary: None,
             repeat: None,
             process: None,
             host_speed_index: None,

@@ -25,7 +25,8 @@ pub use directory::{
 pub use fault::fault;
 pub use gaps::GapPercentiles;
 pub use meta::{
-    Boundary, Clocks, Device, EngineBuild, Hashes, Host, RUN_META_SCHEMA_VERSION, RunMeta, Weights,
+    Boundary, Clocks, Device, EngineBuild, Hashes, Host, HostSpeed, RUN_META_SCHEMA_VERSION,
+    RunMeta, Weights,
 };
 pub use steps::{PlanRecord, StepRecord};
 pub use tokens::{Incomplete, TokenTimes};

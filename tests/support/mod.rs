@@ -4,11 +4,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use simgate::backend::served;
 use simgate::files::write_inside;
 use simgate::gate::{Gate, Outcome};
-use simgate::run::{self, Boundary, Run, RunMeta};
+use simgate::run as runs;
+use simgate::run::{Boundary, Run, RunMeta};
 use simgate::workload::{self, Request, Workload};
 
 /// The checkout that the tests run in, also from an archive.
@@ -81,14 +83,14 @@ impl Project {
 
     pub fn write_run(&self, relative: &str, run: &Run) {
         fs::create_dir_all(self.path(relative).parent().unwrap()).unwrap();
-        run::write(run, &self.path(relative)).unwrap();
+        runs::write(run, &self.path(relative)).unwrap();
     }
 
     /// Changes every repeat of one side.
     pub fn change_side(&self, side: &str, change: impl Fn(&mut Run)) {
         for k in 0..5 {
             let relative = format!("{side}/r{k}");
-            let mut run = run::read(&self.path(&relative)).unwrap();
+            let mut run = runs::read(&self.path(&relative)).unwrap();
             change(&mut run);
             self.write_run(&relative, &run);
         }
@@ -121,3 +123,31 @@ impl Project {
 }
 
 pub const TTFT_P50: &str = "tolerance: { ttft: { p50: 5% } }\n";
+
+/// The `simgate` command; nextest says where it is when tests run from an archive.
+pub fn binary() -> std::ffi::OsString {
+    std::env::var_os("NEXTEST_BIN_EXE_simgate")
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_simgate").into())
+}
+
+/// It, in a folder.
+pub fn simgate(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(dir).args(arguments);
+    for variable in ["INSTA_UPDATE", "INSTA_FORCE_PASS", "SIMGATE_LIVE", "CI"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// All that it printed.
+pub fn text(output: &Output) -> String {
+    let read = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}", read(&output.stdout), read(&output.stderr))
+}
+
+/// Its exit code and all that it printed.
+pub fn run(dir: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = simgate(dir, arguments).output().unwrap();
+    (output.status.code().unwrap(), text(&output))
+}

@@ -1,0 +1,280 @@
+//! Recordings: made in processes of their own, resumed after a kill, held to their case, and taken as
+//! baselines.
+
+#![cfg(feature = "candle")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use simgate::files::read_text;
+use simgate::gate::Recording;
+use simgate::stats::Random;
+use support::{Project, root, run, simgate, text};
+
+const RECORD: [&str; 6] =
+    ["record", "c", "--allow-dirty", "--max-host-drift", "95%", "--reason=a test"];
+
+/// A project with a recordable case `c` of the tiny checkpoint, and its profile.
+fn project(tolerance: &str) -> Project {
+    let project = Project::new(1, 1);
+    let fixture = root().join("tests/fixtures/tiny-qwen3");
+    for name in ["config.json", "model.safetensors"] {
+        project.write(&format!("models/tiny/{name}"), fs::read(fixture.join(name)).unwrap());
+    }
+    project.write("cases/c.yaml", format!(
+        "model: tiny\nhardware: cpu\nworkload: {{ prompts: {{ synthetic: {{ tokens: {{ uniform: {{ min: 3, max: 40 }} }} }} }}, output_tokens: {{ uniform: {{ min: 2, max: 20 }} }}, arrivals: all_at_once, requests: 12, seed: 5 }}\n\
+         engine: {{ policy: sarathi, chunk_tokens: 24, max_sequences: 4, kv_block_tokens: 4, kv_blocks: 40, ignore_eos: true }}\n\
+         real: {{ candle: {{ processes: 5, repeats: 2, warmup: 1 }} }}\nsim: {{ native: {{ profile: cpu/tiny, seeds: 3 }} }}\n{tolerance}"
+    ));
+    project
+}
+
+fn profile(project: &Project) {
+    let arguments = [
+        "profile",
+        "tiny",
+        "--out",
+        "baselines/cpu/profiles/tiny",
+        "--max-tokens",
+        "24",
+        "--max-context",
+        "64",
+        "--max-sequences",
+        "4",
+        "--kv-block-tokens",
+        "4",
+    ];
+    let (code, text) = run(project.root(), &arguments);
+    assert_eq!(code, 0, "{text}");
+}
+
+fn done(project: &Project, arguments: &[&str]) -> String {
+    let (code, text) = run(project.root(), arguments);
+    assert_eq!(code, 0, "{arguments:?}: {text}");
+    text
+}
+
+/// Every file below a folder with its bytes.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for path in fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            for (below, bytes) in files(&path) {
+                found.insert(format!("{name}/{below}"), bytes);
+            }
+        } else {
+            found.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_recording_becomes_a_baseline_with_its_reason_and_stays_in_its_budget() {
+    let project = project("");
+    profile(&project);
+    done(&project, &RECORD);
+    let recording = Recording::read(&project.path("recordings/c")).unwrap().unwrap();
+    assert_eq!(recording.reason.as_deref(), Some("a test"));
+    assert_eq!(recording.kept().count(), 10);
+    let ids: Vec<_> = recording.runs.iter().map(|run| &run.token_ids).collect();
+    assert!(ids[0].is_some() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let text = done(&project, &["accept", "c", "--allow-dirty"]);
+    assert!(text.contains("c: nothing to compare with"), "{text}");
+    assert!(!project.path("recordings/c").exists());
+    // Compact as it is, it reads back whole: the sim takes the very same steps.
+    let check = simgate(project.root(), &["check"]).env("INSTA_UPDATE", "always").output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{}", support::text(&check));
+    let snapshot = project.read("baselines/c.snap");
+    assert!(snapshot.contains("real 10 runs of 5 processes"), "{snapshot}");
+    // A second recording is shown against the first, real against real.
+    done(&project, &RECORD);
+    let text = done(&project, &["accept", "c", "--allow-dirty", "--dry-run"]);
+    assert!(text.contains("the old baseline (real) against the new one (sim)"), "{text}");
+    assert!(text.contains("sim 10 runs") && text.contains("] %"), "{text}");
+    assert!(project.path("recordings/c").exists());
+}
+
+#[test]
+fn an_accepted_recording_needs_a_reason() {
+    let project = project("");
+    done(&project, &RECORD[..5]);
+    let (code, text) = run(project.root(), &["accept", "c", "--allow-dirty"]);
+    assert_eq!(code, 2);
+    assert!(text.contains("c: say why its baseline changes, with --reason"), "{text}");
+    done(&project, &["accept", "c", "--allow-dirty", "--reason", "first"]);
+}
+
+/// `SIMGATE_KILLS=100 cargo test --test recording -- kill --nocapture` tries that many moments.
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_baseline_and_whole_processes() {
+    let project = project("");
+    done(&project, &RECORD);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    let baseline = files(&project.path("baselines"));
+    let kills = std::env::var("SIMGATE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let mut random = Random::new(std::process::id().into(), 0);
+    let (mut finished, mut resumed) = (0, 0);
+    for _ in 0..kills {
+        let mut recorder = simgate(project.root(), &RECORD)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_secs_f64(random.unit() * 1.5));
+        recorder.kill().unwrap();
+        recorder.wait().unwrap();
+        assert_eq!(files(&project.path("baselines")), baseline);
+        // What is under the final name is complete.
+        let place = project.path("recordings/c");
+        if place.exists() {
+            let recording = Recording::read(&place).unwrap().unwrap();
+            assert_eq!(recording.kept().count(), 10);
+            for kept in recording.kept() {
+                simgate::run::read(&place.join(kept.dir.as_ref().unwrap())).unwrap();
+            }
+            finished += 1;
+        }
+        // And what is not, goes on or starts anew.
+        let text = done(&project, &RECORD);
+        resumed += u32::from(text.contains("goes on behind"));
+        assert_eq!(Recording::read(&place).unwrap().unwrap().kept().count(), 10);
+        let names: Vec<_> = fs::read_dir(project.path("recordings")).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        fs::remove_dir_all(place).unwrap();
+    }
+    println!("{kills} kills: {finished} after the end, {resumed} resumed, the others began anew");
+}
+
+#[test]
+fn two_recorders_of_one_case_do_not_mix() {
+    let project = project("");
+    let folder = project.path("recordings/.c.recording");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = File::open(&folder).unwrap();
+    lock.lock().unwrap();
+    let (code, text) = run(project.root(), &RECORD);
+    assert_eq!(code, 2);
+    assert!(text.contains("c is being recorded by another process"), "{text}");
+}
+
+#[test]
+fn repeats_on_an_unsteady_host_are_refused_and_stay_in_the_list() {
+    let project = project("");
+    let (code, text) =
+        run(project.root(), &["record", "c", "--allow-dirty", "--max-host-drift", "0.0000001%"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("a repeat is refused: the host-speed index moved by"), "{text}");
+    assert!(text.contains("only 0 of 5 processes count"), "{text}");
+    let progress = read_text(&project.path("recordings/.c.recording/progress.json")).unwrap();
+    assert!(progress.contains("\"refused\": \"the host-speed index moved by"), "{progress}");
+    assert!(!project.path("recordings/c").exists());
+}
+
+#[test]
+fn a_tolerance_below_the_noise_is_refused_and_says_how_many_processes_would_do() {
+    let project = project("tolerance: { tbt: { p50: 0.001% } }\n");
+    let (code, text) = run(project.root(), &RECORD);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("the tolerance of 0.001 % on tbt.p50 is refused"), "{text}");
+    let (code, text) = run(project.root(), &["accept", "c", "--allow-dirty"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("more than half of it; not even 100 processes would do"), "{text}");
+    assert!(!project.path("baselines/c").exists());
+}
+
+#[test]
+fn an_edit_names_its_file_and_both_hashes_and_a_drift_does_not() {
+    let project = project("");
+    profile(&project);
+    done(&project, &RECORD);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    let check = |update: &str| {
+        let output = simgate(project.root(), &["check"]).env("INSTA_UPDATE", update).output();
+        let output = output.unwrap();
+        (output.status.code().unwrap(), text(&output))
+    };
+    assert_eq!(check("always").0, 0);
+    assert_eq!(check("no").0, 0);
+    // One digit of a profile.
+    let ops = project.read("baselines/cpu/profiles/tiny/ops.csv");
+    let line = ops.lines().nth(3).unwrap();
+    let digit = line.rfind(|c: char| c.is_ascii_digit()).unwrap();
+    let other = if line.ends_with('1') { "2" } else { "1" };
+    let edited = ops.replace(line, &format!("{}{other}", &line[..digit]));
+    assert_ne!(edited, ops);
+    project.write("baselines/cpu/profiles/tiny/ops.csv", &edited);
+    let (code, found) = check("no");
+    println!("{found}");
+    assert_eq!(code, 1, "{found}");
+    let stale = "the accepted snapshot baselines/c.snap is stale: baselines/cpu/profiles/tiny/ops.csv changed (";
+    assert!(found.contains(stale), "{found}");
+    project.write("baselines/cpu/profiles/tiny/ops.csv", &ops);
+    // A comment changes nothing, a seed does.
+    let case = project.read("cases/c.yaml");
+    project.write("cases/c.yaml", format!("# why\n{case}"));
+    assert_eq!(check("no").0, 0);
+    project.write("cases/c.yaml", case.replace("seeds: 3", "seeds: 4"));
+    let (_, found) = check("no");
+    assert!(found.contains("is stale: cases/c.yaml changed ("), "{found}");
+    // What was served another way makes the baseline itself stale.
+    project.write("cases/c.yaml", case.replace("chunk_tokens: 24", "chunk_tokens: 20"));
+    let (code, found) = check("no");
+    assert_eq!(code, 2, "{found}");
+    assert!(
+        found.contains("`engine:` in cases/c.yaml changed (")
+            && found.contains("baselines/c/p0r0 is stale: it was recorded with another engine"),
+        "{found}"
+    );
+    // Numbers that move by themselves are another matter.
+    project.write("cases/c.yaml", &case);
+    let snapshot = project.read("baselines/c.snap");
+    project.write("baselines/c.snap", snapshot.replacen(" ms", " s", 1));
+    let (code, found) = check("no");
+    assert_eq!(code, 1, "{found}");
+    assert!(found.contains("though no input of it was edited"), "{found}");
+}
+
+#[test]
+fn what_fits_a_profile_may_not_gate_it_and_other_machines_only_show() {
+    let project = project("");
+    profile(&project);
+    done(&project, &RECORD);
+    let meta = project.read("baselines/cpu/profiles/tiny/profile_meta.json");
+    let recording = Recording::read(&project.path("recordings/c")).unwrap().unwrap();
+    let id = &recording.runs[2].run_id;
+    project.write(
+        "baselines/cpu/profiles/tiny/profile_meta.json",
+        meta.replacen("\"run_ids\": [", &format!("\"run_ids\": [\n    \"{id}\","), 1),
+    );
+    let (code, found) = run(project.root(), &["accept", "c", "--allow-dirty"]);
+    assert_eq!(code, 2);
+    assert!(found.contains("is one of the runs that the profile was fitted to"), "{found}");
+    // A recording from another host lies beside the baseline and is never judged.
+    project.write("baselines/cpu/profiles/tiny/profile_meta.json", &meta);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    done(&project, &RECORD);
+    let host = meta.lines().find(|line| line.contains("\"host\":")).unwrap();
+    let elsewhere = meta.replace(host, "  \"host\": \"another CPU\",");
+    project.write("baselines/cpu/profiles/tiny/profile_meta.json", &elsewhere);
+    let found = done(&project, &["accept", "c", "--allow-dirty"]);
+    assert!(found.contains("baselines/c/cross/cpu-"), "{found}");
+    project.write("baselines/cpu/profiles/tiny/profile_meta.json", &meta);
+    let check = simgate(project.root(), &["check"]).env("INSTA_UPDATE", "always").output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{}", text(&check));
+    let snapshot = project.read("baselines/c.snap");
+    assert!(snapshot.contains("cross-machine, cpu-"), "{snapshot}");
+    // Were it the baseline, a gated case would refuse it.
+    let case = project.read("cases/c.yaml");
+    project.write("cases/c.yaml", format!("{case}tolerance: {{ tbt: {{ p50: 90% }} }}\n"));
+    project.write("baselines/cpu/profiles/tiny/profile_meta.json", &elsewhere);
+    let (code, found) = run(project.root(), &["check"]);
+    assert_eq!(code, 2, "{found}");
+    assert!(found.contains("was recorded on another machine than the profile"), "{found}");
+}
