@@ -278,3 +278,84 @@ fn what_fits_a_profile_may_not_gate_it_and_other_machines_only_show() {
     assert_eq!(code, 2, "{found}");
     assert!(found.contains("was recorded on another machine than the profile"), "{found}");
 }
+
+#[test]
+fn a_live_run_far_from_its_recording_says_that_the_baseline_is_stale() {
+    let project = project("");
+    profile(&project);
+    done(&project, &RECORD);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    let tolerance = "tolerance: { tbt: { p50: 60% } }\n";
+    // Without a snapshot: live figures never stand in one.
+    let live = |more: &str| {
+        let case = project.read("cases/c.yaml");
+        project.write("cases/c.yaml", format!("{case}{tolerance}{more}"));
+        let found = run(project.root(), &["check", "--live", "c"]);
+        project.write("cases/c.yaml", case);
+        found
+    };
+    let (_, found) = live("");
+    assert!(found.contains("live against recorded: 12 requests; real 10 runs of 5"), "{found}");
+    let meta = project.read("baselines/cpu/profiles/tiny/profile_meta.json");
+    let host = meta.lines().find(|line| line.contains("\"host\":")).unwrap();
+    let elsewhere = meta.replace(host, "  \"host\": \"another CPU\",");
+    project.write("baselines/cpu/profiles/tiny/profile_meta.json", &elsewhere);
+    let (code, found) = live("");
+    assert_eq!(code, 3, "{found}");
+    assert!(found.contains("other machine"), "{found}");
+    let (_, found) = live("machine: any\n");
+    assert!(found.contains("- cross-machine: the profile's host is another CPU"), "{found}");
+    assert!(!found.contains("other machine"), "{found}");
+    project.write("baselines/cpu/profiles/tiny/profile_meta.json", &meta);
+    for dir in simgate::run::read_repeats(&project.path("baselines/c")).unwrap() {
+        let mut slow = simgate::run::read(&dir).unwrap();
+        slow.requests.iter_mut().for_each(|request| {
+            request.first_token_ns = request.first_token_ns.map(|time| time * 10);
+            request.completion_ns = request.completion_ns.map(|time| time * 10);
+        });
+        slow.steps.iter_mut().for_each(|step| {
+            step.start_ns *= 10;
+            step.end_ns *= 10;
+        });
+        let tokens = slow.tokens.take().unwrap();
+        let times = |i| tokens.of(i).iter().map(|time| time * 10).collect::<Vec<u64>>();
+        let all: Vec<_> = (0..slow.requests.len()).map(times).collect();
+        slow.tokens = Some(simgate::run::TokenTimes::from_requests(all));
+        simgate::run::write_compact(&slow, &dir, simgate::run::Keep::Whole).unwrap();
+    }
+    let (code, found) = live("");
+    assert_eq!(code, 1, "{found}");
+    assert!(
+        found.contains("c: the baseline is stale: live against recorded, tbt.p50 -"),
+        "{found}"
+    );
+}
+
+#[test]
+fn repeats_past_the_fifth_may_keep_percentiles_only() {
+    let project = project("");
+    profile(&project);
+    done(&project, &RECORD);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    let check = || {
+        let command = ["check", "--json", "out.json"];
+        simgate(project.root(), &command).env("INSTA_UPDATE", "no").output().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&project.read("out.json")).unwrap();
+        json["cases"][0].clone()
+    };
+    let whole = check();
+    let dirs = simgate::run::read_repeats(&project.path("baselines/c")).unwrap();
+    for dir in &dirs[5..] {
+        let run = simgate::run::read(dir).unwrap();
+        let samples = simgate::compare::samples_of(&run);
+        let gaps = simgate::run::GapPercentiles {
+            percentiles_ns: samples.percentiles(simgate::compare::Metric::Tbt),
+            independent: samples.distinct_gaps as u64,
+        };
+        simgate::run::write_compact(&run, dir, simgate::run::Keep::Percentiles(gaps)).unwrap();
+        assert!(!dir.join("step_metrics.csv.zst").exists());
+    }
+    let thin = check();
+    assert_eq!(whole["verdict"], thin["verdict"]);
+    assert_eq!(whole["metrics"], thin["metrics"]);
+}
