@@ -127,7 +127,7 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_and_whole_processes() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_secs_f64(random.unit() * 1.5));
+        std::thread::sleep(Duration::from_secs_f64(random.unit() * 2.5));
         recorder.kill().unwrap();
         recorder.wait().unwrap();
         assert_eq!(files(&project.path("baselines")), baseline);
