@@ -8,7 +8,9 @@ fn main() {
     for path in [".git/HEAD", ".git/refs"].into_iter().filter(|path| Path::new(path).exists()) {
         println!("cargo::rerun-if-changed={path}");
     }
-    println!("cargo::rerun-if-changed=src");
+    for path in ["src", "build.rs", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={path}");
+    }
     // The snapshot library otherwise asks cargo for the workspace at run time; every path that it
     // gets from us is absolute, so any root will do.
     println!("cargo::rustc-env=INSTA_WORKSPACE_ROOT=.");

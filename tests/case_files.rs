@@ -175,3 +175,13 @@ fn the_committed_schema_is_up_to_date() {
         "cases/case.schema.json is stale: run `cargo run -- schema > cases/case.schema.json`"
     );
 }
+
+#[test]
+fn the_baselines_travel_light() {
+    let baselines = root().join("baselines");
+    assert!(simgate::files::size_of(&baselines).unwrap() <= 24_000_000);
+    for file in simgate::gate::discover(&root().join("cases")).unwrap() {
+        let bytes = simgate::files::size_of(&baselines.join(&file.relative)).unwrap();
+        assert!(bytes <= 2_000_000, "{}: {bytes} bytes", file.name);
+    }
+}

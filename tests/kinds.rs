@@ -101,7 +101,7 @@ fn an_error_at_the_tolerance_is_not_a_matter_of_processes() {
 #[test]
 fn seeds_are_asked_for_where_they_are_what_is_missing() {
     let project = project(5, 0.0005, 0.0);
-    write_side(&project, "sim", 3, 0.02, 1.0);
+    write_side(&project, "sim", 3, 0.02, 1.0001);
     let judged = judged(&project, TWO);
     assert!(matches!(figure(&judged, "ttft.p50").advice, Some(Advice::Seeds(_))));
 }
@@ -244,7 +244,7 @@ fn a_repeat_that_stands_out_is_named_and_counts() {
 fn side(project: &Project, name: &str, scales: &[f64], one_process: bool) -> Side {
     let labels = (0..scales.len()).map(|k| format!("{name} {k}")).collect();
     let runs = scales.iter().map(|&scale| run_of(&project.workload, scale)).collect();
-    Side { labels, runs, boundary: Boundary::Engine, one_process }
+    Side { labels, runs, boundary: Boundary::Engine, one_process, computed: false }
 }
 
 #[test]

@@ -75,6 +75,16 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
+/// Lets the recording in `dir` list its runs as they are now.
+fn relist(dir: &Path) {
+    let mut recording = Recording::read(dir).unwrap().unwrap();
+    for run in &mut recording.runs {
+        let folder = dir.join(run.dir.as_ref().unwrap());
+        run.files = Some(simgate::run::files_hash(&folder).unwrap());
+    }
+    recording.write(dir).unwrap();
+}
+
 #[test]
 fn a_recording_becomes_a_baseline_with_its_reason_and_stays_in_its_budget() {
     let project = project("");
@@ -187,6 +197,14 @@ fn a_tolerance_below_the_noise_is_refused_and_says_how_many_processes_would_do()
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("more than half of it; not even 100 processes would do"), "{text}");
     assert!(!project.path("baselines/c").exists());
+}
+
+#[test]
+fn what_could_never_be_judged_is_not_recorded() {
+    let project = project("tolerance: { ttft: { p99: 5% } }\n");
+    let (code, text) = run(project.root(), &RECORD);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("ttft.p99, which needs 300 requests in each repeat"), "{text}");
 }
 
 #[test]
@@ -323,6 +341,7 @@ fn a_live_run_far_from_its_recording_says_that_the_baseline_is_stale() {
         slow.tokens = Some(simgate::run::TokenTimes::from_requests(all));
         simgate::run::write_compact(&slow, &dir, simgate::run::Keep::Whole).unwrap();
     }
+    relist(&project.path("baselines/c"));
     let (code, found) = live("");
     assert_eq!(code, 1, "{found}");
     assert!(
@@ -355,7 +374,99 @@ fn repeats_past_the_fifth_may_keep_percentiles_only() {
         simgate::run::write_compact(&run, dir, simgate::run::Keep::Percentiles(gaps)).unwrap();
         assert!(!dir.join("step_metrics.csv.zst").exists());
     }
+    relist(&project.path("baselines/c"));
     let thin = check();
     assert_eq!(whole["verdict"], thin["verdict"]);
-    assert_eq!(whole["metrics"], thin["metrics"]);
+    // Percentiles are kept to the picosecond.
+    let digits = |case: &serde_json::Value| {
+        let metrics = case["metrics"].as_array().unwrap();
+        let of = |m: &serde_json::Value, key| format!("{:.4}", m[key].as_f64().unwrap());
+        let keys = ["real_ns", "sim_ns", "error_pct", "ci_low_pct", "noise_pct"];
+        metrics.iter().map(|m| keys.map(|key| of(m, key))).collect::<Vec<_>>()
+    };
+    assert_eq!(digits(&whole), digits(&thin));
+}
+
+#[test]
+fn a_recording_that_somebody_altered_is_refused() {
+    let project = project("");
+    profile(&project);
+    done(&project, &RECORD);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    let place = project.path("baselines/c");
+    let list = project.read("baselines/c/recording.json");
+    let refused = |expected: &str| {
+        let (code, found) = run(project.root(), &["check"]);
+        assert_eq!(code, 2, "{found}");
+        assert!(found.contains(expected), "{expected}: {found}");
+    };
+    // A repeat taken out, put in, or changed.
+    fs::rename(place.join("p1r0"), project.path("p1r0")).unwrap();
+    refused("p1r0: recording.json lists it, but it is gone");
+    fs::rename(project.path("p1r0"), place.join("p1r0")).unwrap();
+    project.write("baselines/c/p7r0/request_metrics.csv", "request_id\n");
+    refused("p7r0: recording.json does not list it");
+    fs::remove_dir_all(place.join("p7r0")).unwrap();
+    let meta = project.read("baselines/c/p0r0/run_meta.json");
+    project
+        .write("baselines/c/p0r0/run_meta.json", meta.replace("\"process\": 0", "\"process\": 9"));
+    refused("p0r0: its files changed (");
+    project.write("baselines/c/p0r0/run_meta.json", meta);
+    // One refused by hand, and a list cut short.
+    let mut by_hand = Recording::read(&place).unwrap().unwrap();
+    by_hand.runs[2].refused = Some("too slow".to_owned());
+    by_hand.write(&place).unwrap();
+    refused("p1r0: it is refused, or kept, against the recording's own criterion");
+    by_hand.runs.truncate(2);
+    by_hand.write(&place).unwrap();
+    refused("recording.json does not list it");
+    project.write("baselines/c/recording.json", list);
+    let check = simgate(project.root(), &["check"]).env("INSTA_UPDATE", "always").output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{}", text(&check));
+}
+
+#[test]
+fn a_recorder_goes_on_only_with_what_it_began() {
+    let project = project("");
+    let mut recorder = simgate(project.root(), &RECORD)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let progress = project.path("recordings/.c.recording/progress.json");
+    while !fs::read_to_string(&progress).is_ok_and(|text| text.contains("p1r1")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    recorder.kill().unwrap();
+    recorder.wait().unwrap();
+    let case = project.read("cases/c.yaml");
+    project.write("cases/c.yaml", case.replace("repeats: 2", "repeats: 1"));
+    let (code, found) = run(project.root(), &RECORD);
+    assert_eq!(code, 2, "{found}");
+    assert!(
+        found.contains("holds the beginning of another recording: the recipe is another"),
+        "{found}"
+    );
+    let again = [&RECORD[..], &["--restart"]].concat();
+    let found = done(&project, &again);
+    assert!(!found.contains("goes on behind"), "{found}");
+    assert_eq!(Recording::read(&project.path("recordings/c")).unwrap().unwrap().runs.len(), 5);
+}
+
+#[test]
+fn baselines_are_neither_recorded_over_nor_moved_onto_themselves() {
+    let project = project("");
+    let (code, found) =
+        run(project.root(), &["record", "c", "--allow-dirty", "--out", "baselines"]);
+    assert_eq!(code, 2);
+    assert!(found.contains("lies among the baselines"), "{found}");
+    done(&project, &RECORD);
+    done(&project, &["accept", "c", "--allow-dirty"]);
+    let (code, found) = run(
+        project.root(),
+        &["accept", "c", "--allow-dirty", "--from", "baselines", "--reason", "x"],
+    );
+    assert_eq!(code, 2);
+    assert!(found.contains("lies among the baselines: there is nothing to move"), "{found}");
+    assert!(project.path("baselines/c/p0r0").is_dir());
 }

@@ -159,6 +159,7 @@ fn the_statistics_of_a_case_take_milliseconds() {
             .collect(),
         boundary: Boundary::Engine,
         one_process: false,
+        computed: false,
     };
     let (real, sim) = (side("real", 10, 1.0, true), side("sim", 16, 1.001, false));
     let rules = Rules { tolerances: Tolerances::Blanket(tolerance()), ..Rules::default() };

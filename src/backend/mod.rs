@@ -18,7 +18,7 @@ mod served;
 mod transformers;
 
 #[cfg(feature = "candle")]
-pub use candle::{Candle, LoadedModel, Warmup, now};
+pub use candle::{Candle, LoadedModel, Warmup, host, now};
 pub use native::Native;
 pub use recorded::Recorded;
 pub use registry::Registry;

@@ -5,7 +5,7 @@ use crate::engine::{EngineConfig, Limits, VirtualClock, serve};
 use crate::model::ModelConfig;
 use crate::predict::{PredictingExecutor, Predictor};
 use crate::profile::Profile;
-use crate::run::{Boundary, Run, RunMeta};
+use crate::run::{Boundary, NATIVE, Run, RunMeta};
 use crate::workload::Workload;
 
 /// Predicts runs from a profile.
@@ -53,7 +53,7 @@ impl Native {
         let mut clock = VirtualClock::default();
         let served = serve(workload, &self.engine, self.limits, &mut executor, &mut clock)
             .map_err(|error| BackendError::Failed(error.to_string()))?;
-        let mut meta = RunMeta::new("native", Boundary::Engine);
+        let mut meta = RunMeta::new(NATIVE, Boundary::Engine);
         meta.hashes.model_config = Some(self.model_hash.clone());
         meta.hashes.workload = Some(workload.hash());
         meta.hashes.engine = Some(self.engine.hash());

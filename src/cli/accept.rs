@@ -45,9 +45,10 @@ impl Accept {
         }
         for (acceptance, file) in acceptances {
             match &acceptance.change {
-                Some(change) => {
+                Ok(change) => {
                     let report = Report {
                         title: &file.name,
+                        verdict: change.verdict(),
                         comparison: change,
                         notes: &[],
                         beside: Vec::new(),
@@ -56,7 +57,7 @@ impl Accept {
                     say!("{}: the old baseline (real) against the new one (sim)", file.name);
                     say!("{}", details.trim_end());
                 }
-                None => say!("{}: nothing to compare with", file.name),
+                Err(reason) => say!("{}: nothing to compare with: {reason}", file.name),
             }
             if !self.dry_run {
                 let place = acceptance.accept()?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use simgate::case::{Case, parse_tolerance};
-use simgate::compare::{CaseVerdict, Comparison, Rules, Tolerance, Tolerances, Verdict, compare};
+use simgate::compare::{CaseVerdict, Rules, Tolerance, Tolerances, Verdict, compare};
 use simgate::gate::{Gate, load_recorded};
 use simgate::report::{self, Report, Style, Times};
 use simgate::run::Boundary;
@@ -65,8 +65,9 @@ impl Compare {
                 [&here.join(&self.real), &here.join(&self.sim)],
                 boundary,
             )?;
-            let passed = judged.verdict_passes();
-            return self.finish(&judged.comparison, &judged.notes, Some(passed));
+            let title = self.title();
+            self.print(&judged.report(&title))?;
+            return Ok(judged.exit_code());
         }
         let load = |dir| {
             load_recorded(dir, boundary).context("say it with --boundary, if that is missing")
@@ -79,30 +80,32 @@ impl Compare {
         };
         let comparison = compare(&real.side, &sim.side, &rules)?;
         let notes: Vec<String> = real.notes.into_iter().chain(sim.notes).collect();
-        self.finish(&comparison, &notes, None)
+        let title = self.title();
+        self.print(&Report {
+            title: &title,
+            verdict: comparison.verdict(),
+            comparison: &comparison,
+            notes: &notes,
+            beside: Vec::new(),
+        })?;
+        Ok(match comparison.verdict() {
+            _ if self.tolerance.is_none() => WITHIN,
+            CaseVerdict::StructureOnly | CaseVerdict::Judged(Verdict::Within) => WITHIN,
+            CaseVerdict::Judged(Verdict::Undecided) => UNDECIDED,
+            CaseVerdict::Judged(Verdict::Outside) => OUTSIDE,
+        })
     }
 
-    /// `passed` is what a case makes of the verdict; without a case the verdict stands for itself.
-    fn finish(
-        &self,
-        comparison: &Comparison,
-        notes: &[String],
-        passed: Option<bool>,
-    ) -> anyhow::Result<u8> {
-        let title = format!("{} against {}", self.sim.display(), self.real.display());
-        let report = Report { title: &title, comparison, notes, beside: Vec::new() };
+    fn title(&self) -> String {
+        format!("{} against {}", self.sim.display(), self.real.display())
+    }
+
+    fn print(&self, report: &Report<'_>) -> anyhow::Result<()> {
         say!("{}", report.details(Times::Exact, Style::of_stdout()).trim_end());
         if let Some(out) = &self.out {
-            report::write(&report, out)?;
+            report::write(report, out)?;
             say!("report: {}", out.join("summary.md").display());
         }
-        Ok(match (passed, comparison.verdict()) {
-            (Some(true), _) => WITHIN,
-            (None, _) if self.tolerance.is_none() => WITHIN,
-            (_, CaseVerdict::StructureOnly) => WITHIN,
-            (None, CaseVerdict::Judged(Verdict::Within)) => WITHIN,
-            (_, CaseVerdict::Judged(Verdict::Undecided)) => UNDECIDED,
-            (_, CaseVerdict::Judged(_)) => OUTSIDE,
-        })
+        Ok(())
     }
 }

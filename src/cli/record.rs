@@ -1,14 +1,16 @@
 //! `simgate record`: the real side of cases, in processes of their own.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use simgate::backend::{host_speed, now};
+use simgate::backend::{host, host_speed, now};
 use simgate::case::parse_tolerance;
 use simgate::compare::Tolerance;
-use simgate::gate::{CaseFile, RecordOptions, Recorder, Settings};
+use simgate::files::sha256_hex;
+use simgate::gate::{CaseFile, Gate, RecordOptions, Recorder, Settings};
 
 use super::say;
 use super::{Project, one_case};
@@ -38,6 +40,9 @@ pub struct Record {
     /// start
     #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = parse_tolerance)]
     max_host_drift: Tolerance,
+    /// Throw away what an earlier recorder left unfinished with another build, case or recipe
+    #[arg(long)]
+    restart: bool,
     #[command(flatten)]
     project: Project,
 }
@@ -47,7 +52,11 @@ impl Record {
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
         let files = self.names.iter().map(|name| one_case(&gate, name));
-        let files = files.collect::<anyhow::Result<Vec<CaseFile>>>()?;
+        let mut files = files.collect::<anyhow::Result<Vec<CaseFile>>>()?;
+        let mut seen = BTreeSet::new();
+        files.retain(|file| seen.insert(file.name.clone()));
+        let program = std::env::current_exe().context("cannot find this program again")?;
+        let program = std::fs::read(program).context("cannot read this program")?;
         let options = RecordOptions {
             out: std::path::absolute(&self.out)?,
             reason: self.reason.clone(),
@@ -55,6 +64,9 @@ impl Record {
             max_host_drift_pct: self.max_host_drift.fraction() * 100.0,
             host_speed_us: host_speed::index_us(),
             now: now(),
+            program: sha256_hex(&program),
+            host: host().cpu,
+            restart: self.restart,
         };
         let mut recorders = Vec::new();
         for file in &files {
@@ -64,33 +76,42 @@ impl Record {
             }
             recorders.push(recorder);
         }
-        // One process of each case in turn, so that a slow minute touches all of them.
-        let mut busy = true;
-        while busy {
-            busy = false;
-            for recorder in &mut recorders {
-                let Some(process) = recorder.next_process()? else { continue };
-                busy = true;
-                self.record(recorder, process)?;
+        // One process of each case in turn, so that a slow minute touches all of them. A case that
+        // fails does not keep the others from their end.
+        let mut failed = Vec::new();
+        while !recorders.is_empty() {
+            let mut unfinished = Vec::new();
+            for mut recorder in recorders {
+                let name = recorder.file.name.clone();
+                match self.advance(&mut recorder) {
+                    Ok(true) => unfinished.push(recorder),
+                    Ok(false) => {
+                        if let Err(error) = finish(&gate, recorder) {
+                            failed.push(format!("{name}: {error}"));
+                        }
+                    }
+                    Err(error) => failed.push(format!("{name}: {error}")),
+                }
             }
+            recorders = unfinished;
         }
-        let mut refused = Vec::new();
-        for (recorder, file) in recorders.into_iter().zip(&files) {
-            let place = recorder.finish()?;
-            say!("{}: recorded in {}", file.name, place.display());
-            if let Err(error) = gate.hold_recording(file, &place) {
-                refused.push(format!("{}: {error}", file.name));
-            }
-        }
-        ensure!(refused.is_empty(), "{}", refused.join("\n"));
-        say!("look at them and take them with `simgate accept {}`", self.names.join(" "));
+        ensure!(failed.is_empty(), "{}", failed.join("\n"));
+        let names: Vec<&str> = files.iter().map(|file| file.relative.as_str()).collect();
+        say!("look at them and take them with `simgate accept {}`", names.join(" "));
         Ok(0)
+    }
+
+    /// Records one more process; `false` when there are enough.
+    fn advance(&self, recorder: &mut Recorder) -> anyhow::Result<bool> {
+        let Some(process) = recorder.next_process()? else { return Ok(false) };
+        self.record(recorder, process)?;
+        Ok(true)
     }
 
     /// One process of one case.
     fn record(&self, recorder: &mut Recorder, process: u32) -> anyhow::Result<()> {
         let name = recorder.file.name.clone();
-        eprintln!("{name}: process {process}, {} of them must count", recorder.processes);
+        eprintln!("{name}: process {process}, {} of them must count", recorder.processes());
         let program = std::env::current_exe().context("cannot find this program again")?;
         let status = Command::new(program)
             .arg("real")
@@ -114,4 +135,12 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// Puts a recording in place, and holds it to its case.
+fn finish(gate: &Gate, recorder: Recorder) -> anyhow::Result<()> {
+    let file = recorder.file.clone();
+    let place = recorder.finish()?;
+    say!("{}: recorded in {}", file.name, place.display());
+    Ok(gate.hold_recording(&file, &place)?)
 }

@@ -1,9 +1,11 @@
 //! What must hold before two sides are worth comparing: like boundaries, no copies, the same workload,
 //! settings and model.
 
+use std::collections::BTreeSet;
+
 use super::error::CompareError;
 use super::side::{Rules, Side};
-use crate::run::{self, Run};
+use crate::run::{self, NATIVE, Run};
 
 /// Fewest seeds whose spread can be told.
 const MIN_SEEDS: usize = 3;
@@ -34,16 +36,36 @@ pub(super) fn copies(real: &Side, sim: &Side) -> Result<(), CompareError> {
             return refuse(label, label);
         }
     }
-    if real.runs.len() < 2 {
-        return Ok(());
-    }
-    let hashes: Vec<String> = real.runs.iter().map(run::request_hash).collect();
-    for (i, hash) in hashes.iter().enumerate() {
-        if let Some(first) = hashes[..i].iter().position(|h| h == hash) {
-            return refuse(&real.labels[first], &real.labels[i]);
+    // A calculation may give the same times twice, a measurement never does.
+    let measured = |side: &Side| !side.is_computed();
+    let sides = [(real, measured(real)), (sim, sim.measured())];
+    let mut hashes: Vec<(String, &str, bool)> = Vec::new();
+    for (side, is_measured) in sides {
+        for (label, run) in side.labelled() {
+            let hash = run::request_hash(run);
+            let first = hashes.iter().find(|(h, _, other)| *h == hash && (is_measured || *other));
+            if let Some((_, first, _)) = first {
+                return refuse(first, label);
+            }
+            hashes.push((hash, label, is_measured));
         }
     }
     Ok(())
+}
+
+/// No repeat of a measured side stands there twice.
+///
+/// # Errors
+/// [`CompareError::Copies`].
+pub fn distinct(side: &Side) -> Result<(), CompareError> {
+    let nothing = Side {
+        labels: Vec::new(),
+        runs: Vec::new(),
+        boundary: side.boundary,
+        one_process: false,
+        computed: true,
+    };
+    copies(side, &nothing)
 }
 
 /// All runs that say what they served, with which settings and model, must say the same.
@@ -85,12 +107,24 @@ pub(super) fn no_gaps(real: &Side, sim: &Side) -> Option<String> {
     })
 }
 
-/// A seeded simulator's spread takes a few seeds to know.
+/// A seeded simulator's spread takes a few seeds to know. One run is a deterministic prediction, as
+/// are several that are the same; others are of seeds.
 pub(super) fn seeds(sim: &Side) -> Result<(), CompareError> {
-    let seeded = |run: &&Run| run.meta.as_ref().is_some_and(|meta| meta.backend == "native");
-    let seeds = sim.runs.iter().filter(seeded).count();
-    if (1..MIN_SEEDS).contains(&seeds) {
-        return Err(CompareError::FewSeeds { run: sim.labels[0].clone(), seeds });
+    if sim.measured() {
+        return Ok(());
+    }
+    let native = |run: &&Run| run.meta.as_ref().is_some_and(|meta| meta.backend == NATIVE);
+    let hashes: BTreeSet<String> = sim.runs.iter().map(run::request_hash).collect();
+    let seeded = hashes.len() > 1 || sim.runs.iter().any(|run| native(&run));
+    if seeded && hashes.len() < MIN_SEEDS && !constant(sim) {
+        return Err(CompareError::FewSeeds { run: sim.labels[0].clone(), seeds: hashes.len() });
     }
     Ok(())
+}
+
+/// Whether runs of enough different seeds came to the same times: then nothing in them is random.
+fn constant(sim: &Side) -> bool {
+    let seed = |run: &Run| run.meta.as_ref().and_then(|meta| meta.repeat);
+    let seeds: BTreeSet<u32> = sim.runs.iter().filter_map(seed).collect();
+    seeds.len() >= MIN_SEEDS
 }

@@ -1,12 +1,14 @@
 //! The comparison itself: checks, joins, reduces and judges.
 
+use std::collections::BTreeMap;
+
 use super::checks;
 use super::error::CompareError;
 use super::figure::{Figure, Metric};
 use super::join::{Structure, join, plan_difference};
 use super::result::{FigureResult, figures};
 use super::samples::{Samples, log_percentiles, samples};
-use super::side::{Rules, Side, SideSummary, Spreads};
+use super::side::{Role, Rules, Side, SideSummary, Spreads};
 use super::tolerance::{Tolerance, Tolerances};
 use super::verdict::{Mark, Verdict};
 use super::{estimate, result};
@@ -87,6 +89,14 @@ impl Comparison {
         CaseVerdict::Judged(worst.unwrap_or(Verdict::Undecided))
     }
 
+    /// What its judged figures were held to.
+    pub fn gated(&self) -> Tolerances {
+        let judged = self.figures.iter().filter(|f| f.verdict.is_some());
+        let held: BTreeMap<Figure, Tolerance> =
+            judged.filter_map(|f| Some((f.figure, f.tolerance?))).collect();
+        if held.is_empty() { Tolerances::None } else { Tolerances::Figures(held) }
+    }
+
     /// The real side's spread, to judge another real side of the same engine by.
     pub fn spreads(&self) -> Spreads {
         Spreads {
@@ -129,8 +139,8 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
         cut: joined.iter().filter(|j| j.cut.is_some()).count(),
         of_one_token: first.of_one_token,
         without_token: first.without_token,
-        real: real.summary(),
-        sim: sim.summary(),
+        real: real.summary(Role::Real),
+        sim: sim.summary(Role::Sim),
         figures: Vec::new(),
         unavailable,
         structure,
@@ -193,6 +203,24 @@ fn check_gated(comparison: &Comparison, rules: &Rules) -> Result<(), CompareErro
     Err(CompareError::NothingGated { samples, repeats: comparison.real.repeats })
 }
 
+/// Checks that `requests` requests in each of `repeats` repeats can carry the tolerances on figures of
+/// whole requests. How many samples TBT has is known only once it was served.
+///
+/// # Errors
+/// [`CompareError::Ineligible`] for the first that they cannot.
+pub fn can_carry(
+    tolerances: &Tolerances,
+    requests: usize,
+    repeats: usize,
+) -> Result<(), CompareError> {
+    let Tolerances::Figures(figures) = tolerances else { return Ok(()) };
+    let of_requests = figures.keys().filter(|figure| figure.metric != Metric::Tbt);
+    for &figure in of_requests {
+        result::check_eligible(figure, requests, repeats)?;
+    }
+    Ok(())
+}
+
 /// A tolerance that the real side's own scatter leaves too little of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TooNoisy {
@@ -218,7 +246,7 @@ pub fn too_noisy(real: &Side, rules: &Rules) -> Result<Vec<TooNoisy>, CompareErr
     let mut noisy = Vec::new();
     for figure in Metric::ALL.into_iter().flat_map(Figure::of) {
         let Some(tolerance) = rules.tolerances.of(figure) else { continue };
-        let (mean, _) = result::side_mean(real, &samples, figure);
+        let (mean, _) = result::side_mean(real, Role::Real, &samples, figure);
         let Some(noise) = estimate::noise(&mean).filter(|&h0| tolerance.drowns_in(h0)) else {
             continue;
         };

@@ -31,7 +31,11 @@ impl Estimate {
         Self {
             difference: sim.value - real.value,
             standard_error: (real.variance_of_mean() + sim.variance_of_mean()).sqrt(),
-            interval_freedom: or_certain(welch_satterthwaite(real, sim)),
+            // A spread that the real side lent to the sim side is one variance, not two.
+            interval_freedom: or_certain(match real.freedom {
+                Some(freedom) if sim.lent => Some(freedom as f64),
+                _ => welch_satterthwaite(real, sim),
+            }),
             outside_freedom: or_certain(least.map(|freedom| freedom as f64)),
         }
     }
@@ -87,6 +91,10 @@ pub enum Advice {
     Both(usize, usize),
     /// Nothing: the error sits at the tolerance.
     AtTolerance,
+    /// Nothing: the scatter between processes is too wide.
+    TooNoisy,
+    /// A recording: one live process cannot.
+    Recording,
 }
 
 /// What would decide a figure that `real` and `sim` leave undecided.
@@ -101,16 +109,20 @@ pub fn advice(real: &Mean, sim: &Mean, tolerance: Tolerance, gated: usize) -> Ad
     // Doubling is close enough for seeds, which cost next to nothing.
     let seeds = || std::iter::successors(Some(sim.units * 2), |n| Some(n * 2));
     let seeds = || seeds().take_while(|&n| more_seeds && n <= MOST_SEEDS);
+    let by_seeds = || seeds().find(|&m| decides(None, Some(m))).map(Advice::Seeds);
+    if real.lent {
+        return by_seeds().unwrap_or(Advice::Recording);
+    }
     if let Some(n) = processes().find(|&n| decides(Some(n), None)) {
         return Advice::Processes(n);
     }
-    if let Some(m) = seeds().find(|&m| decides(None, Some(m))) {
-        return Advice::Seeds(m);
-    }
-    match seeds().find(|&m| decides(Some(MOST_PROCESSES), Some(m))) {
-        Some(m) => Advice::Both(MOST_PROCESSES, m),
-        None => Advice::AtTolerance,
-    }
+    let by_both = || seeds().find(|&m| decides(Some(MOST_PROCESSES), Some(m)));
+    let by_both = || by_both().map(|m| Advice::Both(MOST_PROCESSES, m));
+    let h0 = noise(&real.with_units(MOST_PROCESSES)).unwrap_or(0.0);
+    by_seeds().or_else(by_both).unwrap_or(match tolerance.drowns_in(h0) {
+        true => Advice::TooNoisy,
+        false => Advice::AtTolerance,
+    })
 }
 
 /// The smallest number of processes up to 100 with whose noise a tolerance could be held: that for

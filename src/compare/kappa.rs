@@ -58,10 +58,11 @@ pub fn widened(tolerances: &Tolerances, stated: &[(Figure, f64)]) -> Tolerances 
     let Tolerances::Figures(figures) = tolerances else { return tolerances.clone() };
     let mut figures = figures.clone();
     for (figure, kappa) in stated {
-        let held = figures.get(figure).map(|&goal| held_to(goal, Some(*kappa), *kappa));
+        let most = WIDEST * STEP_ERROR;
+        let kappa = kappa.min(most);
+        let held = figures.get(figure).map(|&goal| held_to(goal, Some(kappa), kappa));
         match held {
             Some(Held::To(tolerance)) => figures.insert(*figure, tolerance),
-            Some(Held::NotGated) => figures.remove(figure),
             _ => None,
         };
     }
@@ -87,11 +88,11 @@ pub(super) fn held_to(goal: Tolerance, stated: Option<f64>, computed: f64) -> He
     if !agrees {
         return Held::Wrong;
     }
-    let amplified = stated / STEP_ERROR;
-    if amplified > WIDEST {
+    // The true amplification decides what is gated: a stated one may be a fifth too large.
+    if computed / STEP_ERROR > WIDEST {
         return Held::NotGated;
     }
-    let widest = goal.fraction().max(amplified);
+    let widest = goal.fraction().max((stated / STEP_ERROR).min(WIDEST));
     Tolerance::from_fraction(widest).map_or(Held::To(goal), Held::To)
 }
 
@@ -113,7 +114,8 @@ mod tests {
         assert_eq!(held(0.02, Some(3.1), 4.0), Held::Wrong);
         assert_eq!(held(0.02, Some(2.1), 2.0), Held::Wrong);
         assert_eq!(held(0.02, Some(10.0), 10.0), to(0.1));
-        assert_eq!(held(0.02, Some(10.1), 10.0), Held::NotGated);
+        assert_eq!(held(0.02, Some(11.9), 10.0), to(0.1));
+        assert_eq!(held(0.02, Some(9.9), 10.1), Held::NotGated);
         assert_eq!(held(0.02, Some(3.0), f64::NAN), Held::Wrong);
     }
 }

@@ -14,7 +14,8 @@ mod side;
 mod tolerance;
 mod verdict;
 
-pub use comparison::{CaseVerdict, Comparison, TooNoisy, compare, too_noisy};
+pub use checks::distinct;
+pub use comparison::{CaseVerdict, Comparison, TooNoisy, can_carry, compare, too_noisy};
 pub use error::CompareError;
 pub(crate) use error::list as list_ids;
 pub use estimate::{Advice, Estimate, noise};

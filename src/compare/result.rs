@@ -6,7 +6,7 @@ use super::estimate::{Advice, Estimate, advice, noise};
 use super::figure::{Figure, Metric};
 use super::kappa::{Held, held_to};
 use super::samples::Samples;
-use super::side::{Rules, Side};
+use super::side::{Role, Rules, Side};
 use super::tolerance::Tolerance;
 use super::verdict::{MIN_PROCESSES, Mark, Verdict, eligible, need};
 use crate::stats::{Mean, geometric_mean};
@@ -90,14 +90,19 @@ pub(super) fn figures(
 
 /// The mean of `ln P` over the processes of a side (or its runs, where they are of none), and their
 /// geometric mean in ns.
-pub(super) fn side_mean(side: &Side, samples: &[Samples], figure: Figure) -> (Mean, f64) {
+pub(super) fn side_mean(
+    side: &Side,
+    role: Role,
+    samples: &[Samples],
+    figure: Figure,
+) -> (Mean, f64) {
     let place = figure.percentile as usize;
     // A zero among the repeats makes the mean zero, as a product would.
     let mean = |values: &[f64]| if values.contains(&0.0) { 0.0 } else { geometric_mean(values) };
     let per_run: Vec<f64> = samples.iter().map(|s| s.percentiles(figure.metric)[place]).collect();
     let of_process =
         |runs: &Vec<usize>| mean(&runs.iter().map(|&r| per_run[r]).collect::<Vec<_>>());
-    let units: Vec<f64> = side.processes().iter().map(of_process).collect();
+    let units: Vec<f64> = side.processes(role).iter().map(of_process).collect();
     let logs: Vec<f64> = units.iter().map(|unit| unit.ln()).collect();
     (Mean::of(&logs), mean(&units))
 }
@@ -109,8 +114,8 @@ fn unjudged(
     (real_side, sim_side): (&Side, &Side),
     rules: &Rules,
 ) -> FigureResult {
-    let (mut real, real_ns) = side_mean(real_side, &comparison.real_samples, figure);
-    let (mut sim, sim_ns) = side_mean(sim_side, &comparison.sim_samples, figure);
+    let (mut real, real_ns) = side_mean(real_side, Role::Real, &comparison.real_samples, figure);
+    let (mut sim, sim_ns) = side_mean(sim_side, Role::Sim, &comparison.sim_samples, figure);
     let lent = rules.lent.as_ref().and_then(|lent| lent.means.get(&figure));
     if let Some(lent) = lent.filter(|lent| lent.units >= MIN_PROCESSES) {
         real = real.with_variance_of(lent);
@@ -156,15 +161,9 @@ fn gate(
     let repeats = comparison.real.repeats.max(lent);
     let exempt = rules.judge_few || single_run(&result.real);
     if !exempt && !eligible(figure.percentile, result.n, repeats) {
-        if rules.tolerances.names(figure) {
-            let need = need(figure.percentile);
-            return Err(CompareError::Ineligible {
-                figure,
-                n: result.n,
-                repeats,
-                need_n: need.samples,
-                need_total: need.samples_times_repeats,
-            });
+        // Where structure differs there are other things to say.
+        if rules.tolerances.names(figure) && comparison.structure.agrees() {
+            check_eligible(figure, result.n, repeats)?;
         }
         result.marks.push(Mark::Few);
         return Ok(false);
@@ -183,6 +182,16 @@ fn gate(
         }
     }
     Ok(true)
+}
+
+/// Whether a figure that a case names can be judged from `n` samples in each of `repeats` repeats.
+pub(super) fn check_eligible(figure: Figure, n: usize, repeats: usize) -> Result<(), CompareError> {
+    if eligible(figure.percentile, n, repeats) {
+        return Ok(());
+    }
+    let need = need(figure.percentile);
+    let (need_n, need_total) = (need.samples, need.samples_times_repeats);
+    Err(CompareError::Ineligible { figure, n, repeats, need_n, need_total })
 }
 
 fn all_zero(comparison: &Comparison, figure: Figure) -> bool {

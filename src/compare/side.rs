@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::figure::Figure;
 use super::kappa::Kappas;
 use super::tolerance::Tolerances;
-use crate::run::{Boundary, Run};
+use crate::run::{Boundary, NATIVE, Run};
 use crate::stats::Mean;
 
 /// One side of a comparison.
@@ -19,6 +19,8 @@ pub struct Side {
     pub boundary: Boundary,
     /// Whether one process made all of them, whatever they say.
     pub one_process: bool,
+    /// Whether a program computed them: then they may repeat to the nanosecond.
+    pub computed: bool,
 }
 
 impl Side {
@@ -27,14 +29,15 @@ impl Side {
     }
 
     /// The places of the runs of each process: runs of one process are not independent. Where no run
-    /// names its process, each counts as one of its own; where only some do, the others count as one
-    /// together.
-    pub(super) fn processes(&self) -> Vec<Vec<usize>> {
+    /// names its process, each counts as one of its own, unless they are numbered as the repeats of
+    /// one; where only some do, the others count as one together.
+    pub(super) fn processes(&self, role: Role) -> Vec<Vec<usize>> {
         let all = 0..self.runs.len();
-        if self.one_process {
+        let unnamed = !self.names_processes();
+        if self.one_process || (unnamed && role == Role::Real && self.numbers_repeats()) {
             return vec![all.collect()];
         }
-        if !self.names_processes() {
+        if unnamed {
             return all.map(|run| vec![run]).collect();
         }
         let process = |run: &Run| run.meta.as_ref().and_then(|meta| meta.process);
@@ -43,9 +46,26 @@ impl Side {
         named.into_iter().map(of).collect()
     }
 
-    /// Distinct processes among its runs.
+    /// Whether its measured runs say which repeat of a process they are, but not of which process.
+    fn numbers_repeats(&self) -> bool {
+        let later = |run: &Run| run.meta.as_ref().and_then(|meta| meta.repeat) > Some(0);
+        !self.is_computed() && self.runs.iter().any(later)
+    }
+
+    /// Distinct processes among the runs of a real side.
     pub fn process_count(&self) -> usize {
-        self.processes().len()
+        self.processes(Role::Real).len()
+    }
+
+    /// Whether its runs were computed, as far as anything says so.
+    pub(super) fn is_computed(&self) -> bool {
+        let native = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.backend == NATIVE);
+        self.computed || self.runs.iter().all(native)
+    }
+
+    /// Whether several runs stand there that name no process, so that each was taken for one.
+    fn assumes_processes(&self) -> bool {
+        self.runs.len() > 1 && !self.one_process && !self.is_computed() && !self.names_processes()
     }
 
     fn names_processes(&self) -> bool {
@@ -58,14 +78,26 @@ impl Side {
         self.one_process || self.names_processes()
     }
 
-    pub(super) fn summary(&self) -> SideSummary {
+    pub(super) fn summary(&self, role: Role) -> SideSummary {
         SideSummary {
             labels: self.labels.clone(),
             repeats: self.runs.len(),
-            processes: self.process_count(),
+            processes: self.processes(role).len(),
+            assumed: role == Role::Real
+                && self.assumes_processes()
+                && self.processes(role).len() > 1,
             boundary: self.boundary,
         }
     }
+}
+
+/// Which side of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The one that is believed.
+    Real,
+    /// The one that is judged; what it numbers may be seeds.
+    Sim,
 }
 
 /// What a comparison is held to.
@@ -111,6 +143,8 @@ pub struct SideSummary {
     pub repeats: usize,
     /// Distinct processes among them.
     pub processes: usize,
+    /// Whether none of them names its process, so that each was taken for one.
+    pub assumed: bool,
     /// Where they were timed.
     pub boundary: Boundary,
 }

@@ -79,7 +79,7 @@ pub(super) fn need(percentile: Percentile) -> Need {
 /// Whether `n` samples in each of `repeats` repeats carry a verdict on `percentile`.
 pub(super) fn eligible(percentile: Percentile, n: usize, repeats: usize) -> bool {
     let need = need(percentile);
-    n >= need.samples && n * repeats >= need.samples_times_repeats
+    n >= need.samples && n.saturating_mul(repeats) >= need.samples_times_repeats
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::judge::recording_of;
 use super::model::CaseModel;
-use super::record::CASE_BUDGET;
-use super::recording::{RECORDING, Recording};
+use super::record::{CASE_BUDGET, TOKEN_IDS};
+use super::recording::{RECORDING, RecordedRun, Recording};
 use super::sides::{LoadedSide, Stage};
 use super::{CaseFile, Fingerprints, Gate, GateError, RecordError, provenance, workload};
 use crate::case::{Case, Side};
-use crate::compare::{Comparison, Rules, compare, too_noisy, widened};
+use crate::compare::{Comparison, Rules, compare, distinct, too_noisy, widened};
 use crate::files::{FileError, NewDir, size_of};
 use crate::profile::Profile;
 use crate::run::CROSS_MACHINE;
@@ -23,8 +23,8 @@ const MIN_PROCESSES: usize = 3;
 /// A recording that may become a baseline.
 #[derive(Debug)]
 pub struct Acceptance {
-    /// Old against new, where there is an old one.
-    pub change: Option<Comparison>,
+    /// Old against new, or why they cannot be compared.
+    pub change: Result<Comparison, String>,
     /// Where it will lie.
     pub target: PathBuf,
     source: PathBuf,
@@ -47,6 +47,9 @@ impl Gate {
         allow_dirty: bool,
     ) -> Result<Acceptance, GateError> {
         let case = Case::read(&file.path)?;
+        if same_tree(source, &self.baselines) {
+            return Err(RecordError::SamePlace { source_dir: source.to_owned() }.into());
+        }
         let recording = Recording::read(source).map_err(RecordError::from)?;
         let none = || RecordError::NoRecording { dir: source.to_owned(), case: file.name.clone() };
         let mut recording = recording.ok_or_else(none)?;
@@ -80,12 +83,18 @@ impl Gate {
             Some(name) => baseline.join(CROSS_MACHINE).join(name),
             None => baseline,
         };
+        distinct(&new.side)?;
         if elsewhere.is_none() {
             hold_to_tolerances(&case, file, &new)?;
         }
-        // An old one that is stale or faulty served something else: there is nothing to compare.
-        let old = stage(&target).recorded().unwrap_or(None);
-        let change = old.and_then(|old| compare(&old.side, &new.side, &Rules::default()).ok());
+        // An old one that is stale or faulty is no reason to keep it.
+        let change = match stage(&target).recorded() {
+            Ok(None) => Err("there is none so far".to_owned()),
+            Ok(Some(old)) => {
+                compare(&old.side, &new.side, &Rules::default()).map_err(|e| e.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
         let baselines = self.baselines.clone();
         let acceptance =
             Acceptance { change, target, source: source.to_owned(), baselines, recording };
@@ -177,26 +186,42 @@ impl Acceptance {
     /// # Errors
     /// A system error; the old baseline is then intact.
     pub fn accept(self) -> Result<PathBuf, GateError> {
+        // Others may have been accepted since.
+        self.within_budget()?;
         let moved = || -> Result<(), FileError> {
             let new = NewDir::create(&self.target, self.marker())?;
             for run in self.recording.kept() {
-                let Some(dir) = &run.dir else { continue };
-                copy(&self.source.join(dir), &new.path().join(dir))?;
+                let dir = RecordedRun::folder(run.process, run.repeat);
+                copy(&self.source.join(&dir), &new.path().join(&dir))?;
             }
-            for entry in list(&self.source)?.into_iter().filter(|path| path.is_file()) {
-                copy_file(&entry, new.path())?;
+            let token_ids = self.source.join(TOKEN_IDS);
+            if token_ids.is_file() {
+                copy_file(&token_ids, new.path())?;
             }
             let cross = self.target.join(CROSS_MACHINE);
             if cross.is_dir() {
                 copy(&cross, &new.path().join(CROSS_MACHINE))?;
             }
             self.recording.write(new.path())?;
-            new.commit()?;
-            fs::remove_dir_all(&self.source).map_err(|e| FileError::io("remove", &self.source, e))
+            new.commit()
         };
         moved().map_err(RecordError::from)?;
+        // The baseline stands. What is left of the recording goes under a hidden name first, so that
+        // nothing half-removed looks like one.
+        let name = self.source.file_name().map(|n| n.to_string_lossy().into_owned());
+        let aside = self.source.with_file_name(format!(".{}.accepted", name.unwrap_or_default()));
+        if fs::rename(&self.source, &aside).is_ok() {
+            let _ = fs::remove_dir_all(&aside);
+        }
         Ok(self.target)
     }
+}
+
+/// Whether one of two folders lies in the other.
+fn same_tree(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (a, b) = (real(a), real(b));
+    a.starts_with(&b) || b.starts_with(&a)
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>, FileError> {

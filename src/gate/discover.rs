@@ -36,6 +36,16 @@ pub fn discover(dir: &Path) -> Result<Vec<CaseFile>, GateError> {
             });
         }
     }
+    // The baseline of the one would lie inside that of the other.
+    for outer in &files {
+        let inside = format!("{}/", outer.relative);
+        if let Some(inner) = files.iter().find(|file| file.relative.starts_with(&inside)) {
+            return Err(GateError::NestedNames {
+                outer: outer.path.clone(),
+                inner: inner.path.clone(),
+            });
+        }
+    }
     Ok(files)
 }
 
@@ -109,6 +119,7 @@ mod tests {
         for (files, expected) in [
             (&["README.md"][..], "a gate without cases cannot fail"),
             (&["a.yaml", "a.yml"], "both give the case `a`: rename one"),
+            (&["a.yaml", "a/b.yaml"], "and its baseline would lie inside that of"),
             (&["my case.yaml"], "my case.yaml: case names are made of letters, digits"),
         ] {
             let message = found(files).unwrap_err();

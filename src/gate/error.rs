@@ -41,6 +41,17 @@ pub enum GateError {
         /// The other.
         second: PathBuf,
     },
+    /// A case in a folder that is named like another case.
+    #[error(
+        "{} lies in a folder named like the case {}, and its baseline would lie inside that of the other: rename one",
+        inner.display(), outer.display()
+    )]
+    NestedNames {
+        /// The case.
+        outer: PathBuf,
+        /// The one in the folder of its name.
+        inner: PathBuf,
+    },
     /// A file name that test runners cannot take.
     #[error(
         "{}: case names are made of letters, digits, `.`, `_` and `-`, and no folder is called `profiles`: rename the file or folder",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::CaseModel;
 use super::sides::resolve;
-use super::{Context, GateError};
+use super::{Context, GateError, RECORDING};
 use crate::case::{Case, Side, WorkloadSource};
 use crate::compare;
 use crate::files::{Hasher, find, read_text, sha256_hex};
@@ -51,7 +51,9 @@ impl Fingerprints {
         let seen = |path: &Path| tidy(path.strip_prefix(context.root).unwrap_or(path));
         let case_file = seen(&case.path);
         all.add("case", Some(&case_file), &case.fingerprint);
-        all.add("workload", None, &workload.hash());
+        // A recipe stands in the case itself.
+        let recipe = matches!(case.workload, WorkloadSource::Recipe(_));
+        all.add("workload", recipe.then_some(&*case_file), &workload.hash());
         for file in workload_files(case, model, context)? {
             all.add("workload", Some(&seen(&file)), &content(&file)?);
         }
@@ -85,6 +87,22 @@ impl Fingerprints {
         let mut hasher = Hasher::new("simgate side v1");
         side.runs.iter().for_each(|run| hasher.text(&run::hash(run)));
         self.add(what, recorded, &hasher.finish());
+    }
+
+    /// Adds what recordings say of themselves.
+    pub(super) fn add_recordings(
+        &mut self,
+        dirs: [Option<PathBuf>; 2],
+        context: &Context<'_>,
+    ) -> Result<(), GateError> {
+        for dir in dirs.into_iter().flatten() {
+            let file = dir.join(RECORDING);
+            if context.root.join(&file).is_file() {
+                let hash = content(&context.root.join(&file))?;
+                self.add("recording", Some(&file), &hash);
+            }
+        }
+        Ok(())
     }
 
     /// The ones that a recording rests on: what was served, by which engine and model.
@@ -138,11 +156,21 @@ fn changes(old: &[Fingerprint], new: &[Fingerprint]) -> Vec<String> {
     changes
 }
 
+/// Whether a file is a case, by its name.
+fn is_case(file: &str) -> bool {
+    let file = file.to_ascii_lowercase();
+    file.ends_with(".yaml") || file.ends_with(".yml")
+}
+
 impl Fingerprint {
     /// The file, or the part of it.
     fn place(&self) -> String {
         let file = self.file.as_deref().unwrap_or("");
-        if self.what == "engine" { format!("`engine:` in {file}") } else { file.to_owned() }
+        let part_of_case = matches!(&*self.what, "engine" | "workload");
+        if part_of_case && is_case(file) {
+            return format!("`{}:` in {file}", self.what);
+        }
+        file.to_owned()
     }
 }
 

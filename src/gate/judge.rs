@@ -43,6 +43,7 @@ impl Judged {
         let baseline = self.baseline.as_ref();
         Report {
             title,
+            verdict: self.verdict(),
             comparison: &self.comparison,
             notes: &self.notes,
             beside: (self.cross.iter())
@@ -86,6 +87,16 @@ impl Judged {
         self.comparison.structure.agrees()
             && !self.is_stale()
             && self.expected_but_not_outside().is_empty()
+    }
+
+    /// 0 where the verdict is the one asked for, 3 undecided, 1 anything else.
+    pub fn exit_code(&self) -> u8 {
+        let undecided = self.verdict() == CaseVerdict::Judged(Verdict::Undecided);
+        match self.verdict_passes() {
+            true => 0,
+            false if undecided && self.case.expect_outside.is_empty() => 3,
+            false => 1,
+        }
     }
 
     /// The judged figure that lies farthest beyond, or nearest to, its tolerance.
@@ -165,6 +176,29 @@ pub fn judge_case(
     if live && needs_gpu(&case) && context.settings.require_gpu && !has_gpu() {
         return Err(GateError::NoGpu);
     }
+    let sides = [case.real.clone(), case.sim.clone()];
+    judge_sides(case, sides, recording, live, context)
+}
+
+/// Holds recordings on both sides to everything that a case says.
+///
+/// # Errors
+/// Whatever keeps it from a verdict.
+pub fn judge_given(
+    case: Case,
+    sides: [Side; 2],
+    context: &Context<'_>,
+) -> Result<Judged, GateError> {
+    judge_sides(case, sides, Path::new(""), false, context)
+}
+
+fn judge_sides(
+    case: Case,
+    [real_side, sim_side]: [Side; 2],
+    recording: &Path,
+    live: bool,
+    context: &Context<'_>,
+) -> Result<Judged, GateError> {
     let model = CaseModel::new(&case, *context);
     let workload = workload(&case, &model, context)?;
     let inputs = Fingerprints::of_inputs(&case, &workload, &model, context)?;
@@ -176,14 +210,19 @@ pub fn judge_case(
         recording,
         context: *context,
     };
-    // A profile that is measured now comes before the run that it predicts.
-    if let Side::Native { profile, .. } = &case.sim
-        && live
-    {
-        model.profile(profile, &workload)?;
-    }
-    let real = stage.load(&case.real, None)?;
-    let sim = stage.load(&case.sim, Some(&real.side))?;
+    // The simulator's profile; one that is measured now comes before the run that it predicts. Runs that
+    // are given need it only where it lies ready.
+    let profile = match &case.sim {
+        Side::Native { profile, .. } => {
+            let ready = model.profile_dir(profile).is_some_and(|dir| dir.is_dir());
+            (ready || sim_side == case.sim)
+                .then(|| model.profile(profile, &workload))
+                .transpose()?
+        }
+        _ => None,
+    };
+    let real = stage.load(&real_side, None)?;
+    let sim = stage.load(&sim_side, Some(&real.side))?;
     let mut notes = real.notes;
     notes.extend(sim.notes);
     let mut rules = Rules {
@@ -192,30 +231,48 @@ pub fn judge_case(
         ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
         allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
         same_plans: same_plans(&case, &workload),
-        kappa: stage.kappas(&real.side)?,
         stated_kappa: case.kappa.iter().copied().collect(),
         ..Rules::default()
     };
-    if let Side::Native { profile, .. } = &case.sim {
-        let profile = &model.profile(profile, &workload)?.meta;
-        let origin = provenance::check(profile, &real.side, &case, live)?;
+    if let Some(profile) = profile {
+        let origin = provenance::check(&profile.meta, &real.side, &case, live)?;
         notes.extend(origin.notes);
         rules.other_machine = origin.other_machine;
+        rules.kappa = stage.kappas(&real.side)?;
     }
-    let baseline = if live { stage.recorded()? } else { None };
-    let baseline = baseline.map(|baseline| live_against(&baseline, &real.side, &rules));
-    let baseline = baseline.transpose()?;
-    rules.lent = baseline.as_ref().map(Comparison::spreads);
+    let recorded = if live { stage.recorded()? } else { None };
+    // A recording from another machine says nothing of how this one scatters.
+    let recorded = recorded.filter(|r| provenance::same_machine(&r.side, &real.side));
+    let anew =
+        |rules: &Rules| recorded.as_ref().map(|r| live_against(r, &real.side, rules)).transpose();
+    let shown = Rules { tolerances: Tolerances::None, ..rules.clone() };
+    rules.lent = anew(&shown)?.as_ref().map(Comparison::spreads);
     let comparison = compare(&real.side, &sim.side, &rules)?;
+    let baseline = anew(&Rules { tolerances: comparison.gated(), ..rules.clone() })?;
     let mut cross = Vec::new();
-    for (name, other) in if live { Vec::new() } else { stage.recorded_elsewhere()? } {
-        let shown = Rules { tolerances: Tolerances::None, same_plans: false, ..rules.clone() };
-        cross.push((name, compare(&other.side, &sim.side, &shown)?));
+    let shown = Rules { same_plans: false, ..shown };
+    let elsewhere = if live { Vec::new() } else { stage.recorded_elsewhere()? };
+    for other in &elsewhere {
+        let compared = match &other.side {
+            Ok(loaded) => compare(&loaded.side, &sim.side, &shown).map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match compared {
+            Ok(comparison) => cross.push((other.name.clone(), comparison)),
+            Err(error) => notes.push(format!("cross-machine, {}: {error}", other.name)),
+        }
     }
-    let [real_dir, sim_dir] = [&case.real, &case.sim].map(|side| stage.recording_of(side));
-    let mut fingerprints = inputs;
+    let [real_dir, sim_dir] = [&real_side, &sim_side].map(|side| stage.recording_of(side));
+    let recordings = [real_dir.clone(), sim_dir.clone()];
+    let mut fingerprints = inputs.clone();
     fingerprints.add_side("real", &real.side, real_dir.as_deref());
     fingerprints.add_side("sim", &sim.side, sim_dir.as_deref());
+    for other in &elsewhere {
+        let Ok(loaded) = &other.side else { continue };
+        let dir = other.dir.strip_prefix(context.root).unwrap_or(&other.dir);
+        fingerprints.add_side("cross", &loaded.side, Some(dir));
+    }
+    fingerprints.add_recordings(recordings, context)?;
     let device = real
         .side
         .runs
@@ -234,6 +291,7 @@ fn live_against(
         judge_few: true,
         kappa: None,
         stated_kappa: Default::default(),
+        lent: None,
         lend_to_sim: true,
         ..rules.clone()
     };
@@ -247,10 +305,11 @@ fn same_plans(case: &Case, workload: &Workload) -> bool {
         && workload.requests.iter().all(|request| request.arrival_ns == 0)
 }
 
-/// Whether the case's real side runs anew: measured, so never in a snapshot.
+/// Whether a side of the case runs anew: measured, so never in a snapshot.
 pub(super) fn runs_live(case: &Case, context: &Context<'_>) -> bool {
-    let replayable = matches!(case.real, Side::Candle { .. } | Side::Transformers);
-    case.live_only || (context.settings.live && replayable)
+    let replayable = |side: &Side| matches!(side, Side::Candle { .. } | Side::Transformers);
+    let any = replayable(&case.real) || replayable(&case.sim);
+    case.live_only || (context.settings.live && any)
 }
 
 /// Whether a live run of the case wants a GPU.

@@ -44,7 +44,7 @@ pub use judge::Judged;
 pub use outcome::Outcome;
 pub use record::{RecordOptions, Recorder};
 pub use record_error::RecordError;
-pub use recording::{RECORDING, RecordedRun, Recording};
+pub use recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
 pub use serve::Role;
 pub use settings::Settings;
 pub use sides::{LoadedSide, load_recorded};
@@ -148,15 +148,17 @@ impl Gate {
         [real, sim]: [&Path; 2],
         boundary: Option<Boundary>,
     ) -> Result<Judged, GateError> {
-        for (side, dir) in [(&mut case.real, real), (&mut case.sim, sim)] {
+        let given = |side: &Side, dir: &Path| {
             let declared = match side {
                 Side::Recorded { boundary, .. } => *boundary,
                 _ => None,
             };
-            let runs = vec![absolute(dir)];
-            *side = Side::Recorded { runs, boundary: boundary.or(declared) };
-        }
-        judge::judge_case(case, real, &self.context(&|_, _, _| {}))
+            Side::Recorded { runs: vec![absolute(dir)], boundary: boundary.or(declared) }
+        };
+        let sides = [given(&case.real, real), given(&case.sim, sim)];
+        // What is given is recorded, whatever the case runs live.
+        case.live_only = false;
+        judge::judge_given(case, sides, &self.context(&|_, _, _| {}))
     }
 
     /// Why a case cannot run here, if it cannot and says so by being skipped. A faulty file is not

@@ -4,7 +4,6 @@ use super::discover::CaseFile;
 use super::judge::{Judged, judge};
 use super::snapshot::{self, Drift};
 use super::{Context, GateError};
-use crate::compare::{CaseVerdict, Verdict};
 
 /// What became of a case.
 #[derive(Debug)]
@@ -27,15 +26,8 @@ impl Outcome {
     pub fn exit_code(&self) -> u8 {
         match &self.judged {
             Err(_) => 2,
-            Ok(_) if self.passed() => 0,
-            Ok(judged) => match judged.verdict() {
-                CaseVerdict::Judged(Verdict::Undecided)
-                    if judged.case.expect_outside.is_empty() && self.drift.is_none() =>
-                {
-                    3
-                }
-                _ => 1,
-            },
+            Ok(_) if self.drift.is_some() => 1,
+            Ok(judged) => judged.exit_code(),
         }
     }
 

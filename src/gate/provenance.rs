@@ -51,6 +51,15 @@ pub(super) struct Origin {
     pub other_machine: bool,
 }
 
+/// Whether two sides were measured on one machine, as far as they say.
+pub(super) fn same_machine(a: &Side, b: &Side) -> bool {
+    let machines = |side: &'_ Side| -> Vec<RunMeta> {
+        side.runs.iter().filter_map(|run| run.meta.clone()).collect()
+    };
+    let (a, b) = (machines(a), machines(b));
+    a.iter().all(|a| b.iter().all(|b| Machine::of_run(a).unlike(&Machine::of_run(b)).is_none()))
+}
+
 /// Refuses runs that fitted the profile: they would judge what they made.
 ///
 /// # Errors

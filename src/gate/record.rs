@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::{Fingerprint, Fingerprints};
 use super::model::CaseModel;
-use super::recording::{Criterion, RECORDING, RecordedRun, Recording};
+use super::recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
 use super::{CaseFile, Gate, GateError, RecordError, workload};
 use crate::case::{Case, Side};
-use crate::files::{FileError, TableWriter, put_in_place, read_json, size_of, write_file};
+use crate::compare::{self, Metric};
+use crate::files::{FileError, TableWriter, put_in_place, size_of, write_file};
 use crate::run::{self, GapPercentiles, Keep, Run};
 
 /// Most bytes that the recording of a case may take.
@@ -20,7 +21,7 @@ const ALWAYS_WHOLE: usize = 5;
 /// What is recorded so far, in the folder under construction.
 const PROGRESS: &str = "progress.json";
 /// Token ids, once a recording.
-const TOKEN_IDS: &str = "token_ids.csv.zst";
+pub(super) const TOKEN_IDS: &str = "token_ids.csv.zst";
 
 /// What a recording is asked to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,12 @@ pub struct RecordOptions {
     pub host_speed_us: f64,
     /// Start, RFC 3339.
     pub now: String,
+    /// SHA-256 of the program that records.
+    pub program: String,
+    /// CPU of this host.
+    pub host: String,
+    /// Start anew over what a recorder of other making left.
+    pub restart: bool,
 }
 
 /// A recording under construction.
@@ -44,8 +51,8 @@ pub struct RecordOptions {
 pub struct Recorder {
     /// The case.
     pub file: CaseFile,
-    /// Processes that it takes.
-    pub processes: u32,
+    /// Processes served since it was opened.
+    tried: u32,
     target: PathBuf,
     folder: PathBuf,
     recording: Recording,
@@ -65,28 +72,38 @@ impl Gate {
         options: &RecordOptions,
     ) -> Result<Recorder, GateError> {
         let case = Case::read(&file.path)?;
-        let Side::Candle { processes, .. } = case.real else {
+        let Side::Candle { processes, repeats, warmup } = case.real else {
             return Err(GateError::UnsupportedSide { word: case.real.word() });
         };
         if case.live_only {
             return Err(RecordError::LiveOnly { case: file.name.clone() }.into());
         }
-        if crate::DIRTY && !options.allow_dirty {
+        // A build that does not know its commit cannot be built again either.
+        if (crate::DIRTY || crate::COMMIT.is_none()) && !options.allow_dirty {
             return Err(RecordError::Dirty.into());
+        }
+        if options.out.starts_with(&self.baselines) {
+            return Err(RecordError::IntoBaselines { out: options.out.clone() }.into());
         }
         let context = self.context(&|_, _, _| {});
         let model = CaseModel::new(&case, context);
         let workload = workload::workload(&case, &model, &context)?;
+        // What could never be judged is not worth recording.
+        let total = processes as usize * repeats as usize;
+        if case.expect_outside.is_empty() {
+            compare::can_carry(&case.tolerances, workload.requests.len(), total)?;
+        }
         let inputs = Fingerprints::of_inputs(&case, &workload, &model, &context)?.of_recording();
         let target = options.out.join(&file.relative);
-        Ok(Recorder::open(file, processes, target, inputs, options)?)
+        let recipe = Recipe { processes, repeats, warmup };
+        Ok(Recorder::open(file, recipe, target, inputs, options)?)
     }
 }
 
 impl Recorder {
     fn open(
         file: &CaseFile,
-        processes: u32,
+        recipe: Recipe,
         target: PathBuf,
         inputs: Vec<Fingerprint>,
         options: &RecordOptions,
@@ -108,7 +125,10 @@ impl Recorder {
             case: file.name.clone(),
             reason: options.reason.clone(),
             commit: crate::COMMIT.map(str::to_owned),
-            dirty: crate::DIRTY,
+            dirty: crate::DIRTY || crate::COMMIT.is_none(),
+            program: options.program.clone(),
+            host: options.host.clone(),
+            recipe,
             recorded_at: options.now.clone(),
             inputs,
             criterion: Criterion {
@@ -117,9 +137,9 @@ impl Recorder {
             },
             runs: Vec::new(),
         };
-        let recording = resumed(&folder, &fresh)?.unwrap_or(fresh);
+        let recording = resumed(&folder, &fresh, options.restart)?.unwrap_or(fresh);
         let recorder =
-            Self { file: file.clone(), processes, target, folder, recording, _lock: lock };
+            Self { file: file.clone(), tried: 0, target, folder, recording, _lock: lock };
         recorder.sweep()?;
         recorder.save()?;
         Ok(recorder)
@@ -133,7 +153,10 @@ impl Recorder {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
             let name = name.unwrap_or_default();
             let known = self.recording.kept().any(|run| run.dir.as_ref() == Some(&name));
-            if known || name == PROGRESS || (name == TOKEN_IDS && !self.recording.runs.is_empty()) {
+            if known
+                || name == PROGRESS
+                || (name == TOKEN_IDS && self.recording.kept().next().is_some())
+            {
                 continue;
             }
             let removed =
@@ -166,20 +189,25 @@ impl Recorder {
     /// As many processes again were refused.
     pub fn next_process(&self) -> Result<Option<u32>, RecordError> {
         let kept = self.kept_processes();
-        let tried = self.recording.runs.iter().map(|run| run.process + 1).max().unwrap_or(0);
-        if kept >= self.processes {
+        let next = self.recording.runs.iter().map(|run| run.process + 1).max().unwrap_or(0);
+        if kept >= self.processes() {
             return Ok(None);
         }
-        if tried >= 2 * self.processes {
+        if self.tried >= 2 * self.processes() {
             let refused = self.recording.runs.iter().find_map(|run| run.refused.clone());
             return Err(RecordError::Restless {
                 case: self.file.name.clone(),
                 kept,
-                processes: self.processes,
+                processes: self.processes(),
                 reason: refused.unwrap_or_default(),
             });
         }
-        Ok(Some(tried))
+        Ok(Some(next))
+    }
+
+    /// Processes that it takes.
+    pub fn processes(&self) -> u32 {
+        self.recording.recipe.processes
     }
 
     fn kept_processes(&self) -> u32 {
@@ -193,6 +221,7 @@ impl Recorder {
     /// # Errors
     /// Runs that cannot be read or written.
     pub fn add(&mut self, process: u32) -> Result<Vec<String>, GateError> {
+        self.tried += 1;
         let scratch = self.scratch();
         let mut added = Vec::new();
         for (repeat, dir) in run::read_repeats(&scratch)?.iter().enumerate() {
@@ -213,12 +242,19 @@ impl Recorder {
         let host_speed_us = speed.map_or([f64::NAN; 2], |speed| [speed.before_us, speed.after_us]);
         let [before, after] = host_speed_us;
         let refused = self.recording.criterion.refuses(before, after);
-        let dir = format!("p{process}r{repeat}");
+        let dir = RecordedRun::folder(process, repeat);
+        let mut files = None;
         if refused.is_none() {
             run::write_compact(run, &self.folder.join(&dir), Keep::Whole)?;
             if !self.folder.join(TOKEN_IDS).exists() {
-                token_ids(run).write(&self.folder.join(TOKEN_IDS)).map_err(RecordError::from)?;
+                // In one step: what is there is whole.
+                let path = self.folder.join(TOKEN_IDS);
+                let partial = self.folder.join(format!(".{TOKEN_IDS}"));
+                token_ids(run).write(&partial).map_err(RecordError::from)?;
+                fs::rename(&partial, &path)
+                    .map_err(|e| RecordError::from(FileError::io("write", &path, e)))?;
             }
+            files = Some(run::files_hash(&self.folder.join(&dir))?);
         }
         Ok(RecordedRun {
             dir: refused.is_none().then_some(dir),
@@ -226,6 +262,7 @@ impl Recorder {
             process,
             repeat,
             host_speed_us,
+            files,
             token_ids: run::token_hash(run),
             refused,
         })
@@ -235,18 +272,19 @@ impl Recorder {
     ///
     /// # Errors
     /// A recording that is too large, or a system error; what was recorded is then kept.
-    pub fn finish(self) -> Result<PathBuf, GateError> {
-        let bytes = || size_of(&self.folder).map_err(RecordError::from);
-        if bytes()? > CASE_BUDGET {
+    pub fn finish(mut self) -> Result<PathBuf, GateError> {
+        let size = |folder: &Path| size_of(folder).map_err(RecordError::from);
+        if size(&self.folder)? > CASE_BUDGET {
             self.thin()?;
         }
-        if bytes()? > CASE_BUDGET {
-            let (case, bytes) = (self.file.name.clone(), bytes()?);
-            return Err(RecordError::TooLarge { case, bytes }.into());
+        let bytes = size(&self.folder)?;
+        if bytes > CASE_BUDGET {
+            return Err(RecordError::TooLarge { case: self.file.name.clone(), bytes }.into());
         }
         let done = || -> Result<(), FileError> {
             self.recording.write(&self.folder)?;
             put_in_place(&self.folder, &self.target, RECORDING)?;
+            // Killed before this, it is passed over by `simgate accept`.
             let progress = self.target.join(PROGRESS);
             fs::remove_file(&progress).map_err(|e| FileError::io("remove", &progress, e))
         };
@@ -255,39 +293,59 @@ impl Recorder {
     }
 
     /// Keeps requests and percentiles only of the repeats past the fifth.
-    fn thin(&self) -> Result<(), GateError> {
-        for recorded in self.recording.kept().skip(ALWAYS_WHOLE) {
-            let Some(dir) = recorded.dir.as_ref().map(|dir| self.folder.join(dir)) else {
-                continue;
-            };
+    fn thin(&mut self) -> Result<(), GateError> {
+        let kept = self.recording.runs.iter_mut().filter(|run| run.refused.is_none());
+        for recorded in kept.skip(ALWAYS_WHOLE) {
+            let dir = self.folder.join(RecordedRun::folder(recorded.process, recorded.repeat));
             let run = run::read(&dir)?;
             if run.gaps.is_some() {
                 continue;
             }
-            let samples = crate::compare::samples_of(&run);
+            let samples = compare::samples_of(&run);
             let gaps = GapPercentiles {
-                percentiles_ns: samples.percentiles(crate::compare::Metric::Tbt),
+                percentiles_ns: samples.percentiles(Metric::Tbt),
                 independent: samples.distinct_gaps as u64,
             };
             run::write_compact(&run, &dir, Keep::Percentiles(gaps))?;
+            recorded.files = Some(run::files_hash(&dir)?);
         }
+        self.save().map_err(RecordError::from)?;
         Ok(())
     }
 }
 
-/// What a killed recorder left in `folder`, if it was of the same making.
-fn resumed(folder: &Path, fresh: &Recording) -> Result<Option<Recording>, FileError> {
+/// What a killed recorder left in `folder`.
+///
+/// # Errors
+/// What one of other making left: its processes cannot stand beside new ones.
+fn resumed(
+    folder: &Path,
+    fresh: &Recording,
+    restart: bool,
+) -> Result<Option<Recording>, RecordError> {
     let path = folder.join(PROGRESS);
-    if !path.exists() {
+    if restart || !path.exists() {
         return Ok(None);
     }
-    let found: Recording = read_json(&path)?;
+    let unlike = |what: String| RecordError::Unlike { folder: folder.to_owned(), what };
+    let found = Recording::read_file(path).map_err(|error| unlike(error.to_string()))?;
     let limit = |r: &Recording| r.criterion.max_host_drift_pct;
-    let same = found.inputs == fresh.inputs
-        && (&found.commit, found.dirty) == (&fresh.commit, fresh.dirty)
-        && limit(&found) == limit(fresh);
+    let same = [
+        ("what is served, or with which engine", found.inputs == fresh.inputs),
+        ("the recipe", found.recipe == fresh.recipe),
+        ("the build", found.program == fresh.program),
+        ("the host", found.host == fresh.host),
+        ("--max-host-drift", limit(&found) == limit(fresh)),
+    ];
+    if let Some((what, _)) = same.iter().find(|(_, same)| !same) {
+        // Nothing is lost where nothing was recorded.
+        if found.runs.is_empty() {
+            return Ok(None);
+        }
+        return Err(unlike(format!("{what} is another")));
+    }
     let reason = fresh.reason.clone().or_else(|| found.reason.clone());
-    Ok(same.then_some(Recording { reason, ..found }))
+    Ok(Some(Recording { reason, ..found }))
 }
 
 /// `token_ids.csv`: what every repeat with the same hash put out.

@@ -23,9 +23,32 @@ pub enum RecordError {
     },
     /// A build from uncommitted changes.
     #[error(
-        "this simgate was built from uncommitted changes, so that nobody could build it again: commit and build anew, or say --allow-dirty"
+        "this simgate was built from uncommitted changes or without git, so that nobody could build it again: commit and build anew, or say --allow-dirty"
     )]
     Dirty,
+    /// A recording that would replace a baseline unseen.
+    #[error("--out {} lies among the baselines: record elsewhere, and take the recording with `simgate accept`", out.display())]
+    IntoBaselines {
+        /// The folder.
+        out: PathBuf,
+    },
+    /// What a killed recorder of other making left.
+    #[error(
+        "{} holds the beginning of another recording: {what}; record as before to go on, or say --restart to throw it away",
+        folder.display()
+    )]
+    Unlike {
+        /// The folder under construction.
+        folder: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// A recording that would be taken from where it is to go.
+    #[error("{} lies among the baselines: there is nothing to move", source_dir.display())]
+    SamePlace {
+        /// The recording.
+        source_dir: PathBuf,
+    },
     /// Another recorder is at work.
     #[error("{case} is being recorded by another process (in {}): wait for it", folder.display())]
     Busy {
@@ -67,6 +90,14 @@ pub enum RecordError {
     BaselinesTooLarge {
         /// Their size.
         bytes: u64,
+    },
+    /// A recording whose runs are not those it lists.
+    #[error("{}: {problem}: the recording was altered; record it again", run.display())]
+    Altered {
+        /// The run.
+        run: PathBuf,
+        /// How it differs.
+        problem: String,
     },
     /// There is nothing to accept.
     #[error("{}: no recording of {case} here; make one with `simgate record {case}`", dir.display())]

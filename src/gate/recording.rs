@@ -1,12 +1,15 @@
 //! `recording.json`: what a recording consists of, why it was made, and which of its repeats were
 //! refused.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
+use super::{GateError, RecordError};
 use crate::files::{FileError, find, read_json, write_inside};
+use crate::run;
 
 /// The file that makes a directory a recording.
 pub const RECORDING: &str = "recording.json";
@@ -28,6 +31,12 @@ pub struct Recording {
     pub commit: Option<String>,
     /// Whether the build had uncommitted changes.
     pub dirty: bool,
+    /// SHA-256 of the program that recorded it.
+    pub program: String,
+    /// CPU of the host.
+    pub host: String,
+    /// What the case asked for.
+    pub recipe: Recipe,
     /// Start, RFC 3339.
     pub recorded_at: String,
     /// What was served, by which engine and model.
@@ -36,6 +45,18 @@ pub struct Recording {
     pub criterion: Criterion,
     /// Every repeat, the refused ones too, in the order in which they ran.
     pub runs: Vec<RecordedRun>,
+}
+
+/// How often a case is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Processes.
+    pub processes: u32,
+    /// Repeats in each.
+    pub repeats: u32,
+    /// Rounds of warm-up before them, at least.
+    pub warmup: u32,
 }
 
 /// When a repeat is refused. It never looks at latencies.
@@ -80,6 +101,9 @@ pub struct RecordedRun {
     pub repeat: u32,
     /// Host-speed index before and after it, us.
     pub host_speed_us: [f64; 2],
+    /// SHA-256 of the files in its folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
     /// SHA-256 of its token ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_ids: Option<String>,
@@ -95,12 +119,20 @@ impl Recording {
     /// A faulty file, or one of a newer simgate.
     pub fn read(dir: &Path) -> Result<Option<Self>, FileError> {
         let Some(path) = find(dir, RECORDING)? else { return Ok(None) };
-        let recording: Self = read_json(&path)?;
-        if recording.schema_version > SCHEMA_VERSION {
-            let (found, supported) = (recording.schema_version, SCHEMA_VERSION);
-            return Err(FileError::SchemaVersion { path, found, supported });
+        Self::read_file(path).map(Some)
+    }
+
+    pub(super) fn read_file(path: PathBuf) -> Result<Self, FileError> {
+        // The version first, so that a newer file is not reported as one with unknown keys.
+        #[derive(Deserialize)]
+        struct Version {
+            schema_version: u32,
         }
-        Ok(Some(recording))
+        let Version { schema_version: found } = read_json(&path)?;
+        if found > SCHEMA_VERSION {
+            return Err(FileError::SchemaVersion { path, found, supported: SCHEMA_VERSION });
+        }
+        read_json(&path)
     }
 
     /// Writes it into `dir`.
@@ -117,6 +149,70 @@ impl Recording {
     /// Repeats that count.
     pub fn kept(&self) -> impl Iterator<Item = &RecordedRun> {
         self.runs.iter().filter(|run| run.refused.is_none())
+    }
+}
+
+impl RecordedRun {
+    /// The only name that its folder may have.
+    pub(super) fn folder(process: u32, repeat: u32) -> String {
+        format!("p{process}r{repeat}")
+    }
+}
+
+/// Checks that the runs in `dir` are those that its `recording.json` lists, if it has one, byte by byte:
+/// a repeat that somebody took out, put in or changed could have been chosen by its latencies.
+///
+/// # Errors
+/// [`RecordError::Altered`] with the first run that is not as listed.
+pub(super) fn verify(dir: &Path) -> Result<(), GateError> {
+    match Recording::read(dir).map_err(RecordError::from)? {
+        Some(recording) => recording.verify(dir),
+        None => Ok(()),
+    }
+}
+
+impl Recording {
+    fn verify(&self, dir: &Path) -> Result<(), GateError> {
+        let altered = |name: &str, problem: String| {
+            GateError::from(RecordError::Altered { run: dir.join(name), problem })
+        };
+        for run in &self.runs {
+            let name = RecordedRun::folder(run.process, run.repeat);
+            let [before, after] = run.host_speed_us;
+            let refused = self.criterion.refuses(before, after).is_some();
+            if refused != run.refused.is_some() || refused == run.dir.is_some() {
+                let problem = "it is refused, or kept, against the recording's own criterion";
+                return Err(altered(&name, problem.to_owned()));
+            }
+        }
+        let listed: BTreeMap<String, &RecordedRun> =
+            (self.kept()).map(|run| (RecordedRun::folder(run.process, run.repeat), run)).collect();
+        for path in run::read_repeats(dir)? {
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+            let name = name.unwrap_or_default();
+            if !listed.contains_key(&name) {
+                return Err(altered(&name, "recording.json does not list it".to_owned()));
+            }
+        }
+        for (name, run) in listed {
+            if !dir.join(&name).is_dir() {
+                return Err(altered(&name, "recording.json lists it, but it is gone".to_owned()));
+            }
+            let found = run::files_hash(&dir.join(&name))?;
+            if run.files.as_ref() != Some(&found) {
+                let problem = match &run.files {
+                    Some(files) => format!("its files changed ({files} -> {found})"),
+                    None => "recording.json does not say what its files are".to_owned(),
+                };
+                return Err(altered(&name, problem));
+            }
+        }
+        let processes: BTreeSet<u32> = self.kept().map(|run| run.process).collect();
+        if processes.len() < self.recipe.processes as usize {
+            let (kept, asked) = (processes.len(), self.recipe.processes);
+            return Err(altered(RECORDING, format!("it has {kept} of its {asked} processes")));
+        }
+        Ok(())
     }
 }
 

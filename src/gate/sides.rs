@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::Fingerprints;
 use super::model::CaseModel;
-use super::recording::Recording;
+use super::recording::{self, Recording};
 use super::{Context, GateError};
 use crate::backend::{Backend, BackendError, Kind, Native, Recorded};
 #[cfg(feature = "candle")]
@@ -35,6 +35,16 @@ pub struct LoadedSide {
     pub notes: Vec<String>,
 }
 
+/// A recording from another machine.
+pub(super) struct Elsewhere {
+    /// Its folder's name.
+    pub name: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its runs, or why they cannot be shown: a stale one is no fault of this machine's.
+    pub side: Result<LoadedSide, GateError>,
+}
+
 /// A case with everything that its sides share.
 pub(super) struct Stage<'a> {
     pub case: &'a Case,
@@ -55,7 +65,7 @@ impl Stage<'_> {
     /// A side that cannot run or be read, or whose runs are of another workload, engine or boundary.
     pub fn load(&self, side: &Side, real: Option<&compare::Side>) -> Result<LoadedSide, GateError> {
         let (case, workload, context) = (self.case, self.workload, &self.context);
-        let mut one_process = false;
+        let mut origin = Origin::Recorded;
         let (runs, declared) = match side {
             Side::Recorded { runs, boundary } => {
                 let dirs = runs.iter().map(|path| resolve(case, path, context));
@@ -71,17 +81,24 @@ impl Stage<'_> {
                 (self.replay(&[self.recording.to_owned()])?, None)
             }
             Side::Candle { repeats, warmup, .. } => {
-                one_process = true;
+                origin = Origin::Here;
                 (self.candle(*repeats, *warmup)?, None)
             }
             Side::Transformers => {
-                one_process = true;
+                origin = Origin::Here;
                 (self.transformers()?, None)
             }
-            Side::Native { profile, seeds } => (self.native(profile, *seeds, real)?, None),
+            Side::Native { profile, seeds } => {
+                origin = Origin::Computed;
+                (self.native(profile, *seeds, real)?, None)
+            }
             Side::Registered { name, repeats, boundary } => {
                 let (runs, kind) = serve(name, *repeats, case.live_only, workload, context)?;
-                one_process = kind == Kind::Measured;
+                origin = match kind {
+                    Kind::Measured => Origin::Here,
+                    Kind::Seeded | Kind::Deterministic => Origin::Computed,
+                    Kind::Recorded { .. } => Origin::Recorded,
+                };
                 (runs, *boundary)
             }
             other => return Err(GateError::UnsupportedSide { word: other.word() }),
@@ -89,7 +106,7 @@ impl Stage<'_> {
         for (run, label) in runs.0.iter().zip(&runs.1) {
             same_workload(run, label, workload)?;
         }
-        finish(runs, declared, one_process)
+        finish(runs, declared, origin)
     }
 
     /// The case's own recording; `None` where there is none.
@@ -100,19 +117,24 @@ impl Stage<'_> {
         if !has_runs(self.recording) {
             return Ok(None);
         }
-        finish(self.replay(&[self.recording.to_owned()])?, None, false).map(Some)
+        let runs = self.replay(&[self.recording.to_owned()])?;
+        for (run, label) in runs.0.iter().zip(&runs.1) {
+            same_workload(run, label, self.workload)?;
+        }
+        finish(runs, None, Origin::Recorded).map(Some)
     }
 
-    /// Recordings of the case from other machines, by their folder's name.
+    /// Recordings of the case from other machines.
     ///
     /// # Errors
-    /// A faulty or stale recording.
-    pub fn recorded_elsewhere(&self) -> Result<Vec<(String, LoadedSide)>, GateError> {
+    /// A folder that cannot be read.
+    pub fn recorded_elsewhere(&self) -> Result<Vec<Elsewhere>, GateError> {
         let mut found = Vec::new();
         for dir in run::cross_machine(self.recording)? {
             let name = dir.file_name().map(|n| n.to_string_lossy().into_owned());
-            let side = finish(self.replay(&[dir])?, None, false)?;
-            found.push((name.unwrap_or_default(), side));
+            let runs = self.replay(std::slice::from_ref(&dir));
+            let side = runs.and_then(|runs| finish(runs, None, Origin::Recorded));
+            found.push(Elsewhere { name: name.unwrap_or_default(), dir, side });
         }
         Ok(found)
     }
@@ -130,6 +152,9 @@ impl Stage<'_> {
 
     /// A recording: it must be of this workload, engine and model.
     fn replay(&self, dirs: &[PathBuf]) -> Result<Runs, GateError> {
+        for dir in dirs {
+            recording::verify(dir)?;
+        }
         let (runs, labels) = replay(dirs, self.workload, self.context.root)?;
         let expected = run::Hashes {
             workload: Some(self.workload.hash()),
@@ -281,7 +306,7 @@ fn has_runs(dir: &Path) -> bool {
 pub fn load_recorded(dir: &Path, boundary: Option<Boundary>) -> Result<LoadedSide, GateError> {
     // A recording serves what it served, whatever it is asked.
     let runs = replay(&[dir.to_owned()], &Workload::default(), Path::new(""))?;
-    finish(runs, boundary, false)
+    finish(runs, boundary, Origin::Recorded)
 }
 
 /// One side is one backend on one kind of device.
@@ -310,10 +335,21 @@ fn mixed(runs: &[Run], labels: &[String]) -> Result<(), GateError> {
     Ok(())
 }
 
+/// Where a side's runs come from, apart from what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Files.
+    Recorded,
+    /// This process measured all of them.
+    Here,
+    /// A program computed them.
+    Computed,
+}
+
 fn finish(
     (runs, labels): Runs,
     declared: Option<Boundary>,
-    one_process: bool,
+    origin: Origin,
 ) -> Result<LoadedSide, GateError> {
     let boundary = boundary(&runs, &labels, declared)?;
     let hashed = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.hashes.workload.is_some());
@@ -328,6 +364,11 @@ fn finish(
     // Which weights were served is never left to be guessed.
     let weights = runs.iter().find_map(|run| Some(&run.meta.as_ref()?.weights.as_ref()?.source));
     notes.extend(weights.map(|source| format!("{}: weights are {source}", labels[0])));
+    let cold =
+        |run: &Run| run.meta.as_ref().is_some_and(|m| m.backend == "candle" && m.warmup.is_none());
+    if runs.iter().any(cold) {
+        notes.push(format!("{}: served without warm-up", labels[0]));
+    }
     let restless = |run: &&Run| run.meta.as_ref().is_some_and(|m| m.stationary == Some(false));
     let restless = runs.iter().filter(restless).count();
     if restless > 0 {
@@ -338,7 +379,14 @@ fn finish(
         ));
     }
     mixed(&runs, &labels)?;
-    Ok(LoadedSide { side: compare::Side { labels, runs, boundary, one_process }, notes })
+    let side = compare::Side {
+        labels,
+        runs,
+        boundary,
+        one_process: origin == Origin::Here,
+        computed: origin == Origin::Computed,
+    };
+    Ok(LoadedSide { side, notes })
 }
 
 /// A path of a case: beside the case file, in the folder of cases, or in the project.

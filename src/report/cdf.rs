@@ -13,7 +13,11 @@ const SIM: RGBColor = RGBColor(214, 39, 40);
 
 /// The metrics that both sides have samples of.
 pub(super) fn drawn(comparison: &Comparison) -> Vec<Metric> {
-    let has = |metric: &Metric| comparison.figures.iter().any(|f| f.figure.metric == *metric);
+    // Of some repeats only percentiles are kept: they have no curve.
+    let any = |runs: &[Samples], metric| runs.iter().any(|run| !run.of(metric).is_empty());
+    let has = |metric: &Metric| {
+        any(&comparison.real_samples, *metric) && any(&comparison.sim_samples, *metric)
+    };
     Metric::ALL.into_iter().filter(has).collect()
 }
 

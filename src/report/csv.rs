@@ -1,6 +1,6 @@
 //! `tables/*_percentiles.csv`: one table a metric.
 
-use super::number::exact;
+use super::number::{exact, exact_percent};
 use crate::compare::{Comparison, FigureResult, Metric};
 use crate::files::TableWriter;
 
@@ -35,7 +35,7 @@ pub(super) fn percentiles(comparison: &Comparison, metric: Metric) -> TableWrite
             figure.interval().map_or_else(unknown, |(_, high)| finite(high * 100.0)),
             figure.noise.map_or_else(unknown, |h0| finite(h0.exp_m1() * 100.0)),
             figure.kappa.map_or_else(unknown, finite),
-            figure.tolerance.map_or_else(unknown, |t| exact(t.fraction() * 100.0)),
+            figure.tolerance.map_or_else(unknown, |t| exact_percent(t.fraction())),
             figure.n.to_string(),
             comparison.real.repeats.to_string(),
             comparison.sim.repeats.to_string(),

@@ -100,7 +100,7 @@ pub(super) fn comparison(report: &Report<'_>) -> serde_json::Result<Vec<u8>> {
     let json = ComparisonJson {
         schema_version: COMPARISON_SCHEMA_VERSION,
         title: report.title,
-        verdict: c.verdict().as_str(),
+        verdict: report.verdict.as_str(),
         requests: c.requests,
         real: SideJson::from(&c.real),
         sim: SideJson::from(&c.sim),

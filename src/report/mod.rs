@@ -15,13 +15,15 @@ pub use number::{duration, interval, percent, signed_percent};
 use table::figures_table;
 pub use table::{Style, Times, overview_table};
 
-use crate::compare::{Advice, Comparison};
+use crate::compare::{Advice, CaseVerdict, Comparison};
 
 /// A comparison with its name and what else a reader must know.
 #[derive(Debug, Clone)]
 pub struct Report<'a> {
     /// The case, or the two directories.
     pub title: &'a str,
+    /// What it comes to, everything beside it included.
+    pub verdict: CaseVerdict,
     /// What was compared.
     pub comparison: &'a Comparison,
     /// Remarks, such as checks that were skipped.
@@ -65,6 +67,9 @@ impl Report<'_> {
         if let Some(reason) = &c.boundary_mismatch {
             let (real, sim) = (c.real.boundary, c.sim.boundary);
             remarks.push(format!("timed at unlike boundaries ({real} against {sim}): {reason}"));
+        }
+        if c.real.assumed {
+            remarks.push("no real run names its process: each is taken for one".to_owned());
         }
         for figure in &c.figures {
             if let Some(advice) = figure.advice {
@@ -117,5 +122,9 @@ pub fn advice(advice: Advice) -> String {
         Advice::AtTolerance => {
             "the error sits at the tolerance, which no number of processes would decide".to_owned()
         }
+        Advice::TooNoisy => {
+            "the scatter between processes is too wide for 100 of them to decide".to_owned()
+        }
+        Advice::Recording => "one live process cannot decide it; its recording may".to_owned(),
     }
 }

@@ -42,6 +42,11 @@ pub(super) fn exact(value: f64) -> String {
     trim(&format!("{value:.2}")).to_owned()
 }
 
+/// A percentage to the ten-thousandth, without trailing zeros: for files.
+pub(super) fn exact_percent(fraction: f64) -> String {
+    trim(&format!("{:.4}", fraction * 100.0)).to_owned()
+}
+
 /// Four significant digits.
 fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {

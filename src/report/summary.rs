@@ -9,7 +9,7 @@ pub(super) fn summary(report: &Report<'_>) -> String {
     let mut page = format!(
         "# {}\n\n**{}**: {}.\n\n{}\n",
         report.title,
-        comparison.verdict().as_str(),
+        report.verdict.as_str(),
         super::basis(comparison),
         figures_table(comparison, Times::Rounded, Style::Markdown),
     );

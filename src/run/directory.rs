@@ -6,8 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{GapPercentiles, Run, RunError, RunMeta, compact, gaps, requests, steps, tokens};
-use crate::files::{FileError, Hasher, NewDir, find, write_inside};
+use super::{
+    GapPercentiles, RequestRecord, Run, RunError, RunMeta, compact, gaps, requests, steps, tokens,
+};
+use crate::files::{FileError, Hasher, NewDir, find, sha256_hex, write_inside};
 
 /// The file that makes a directory a run.
 pub const MARKER: &str = "request_metrics.csv";
@@ -44,9 +46,26 @@ pub fn read(dir: &Path) -> Result<Run, RunError> {
         }
         (None, None) => (None, plans(PLANS)?),
     };
-    let gaps = find(dir, GAPS)?.map(|p| gaps::read(&p)).transpose()?;
-    let meta = find(dir, META)?.map(|p| RunMeta::read(&p)).transpose()?;
+    let gaps = match find(dir, GAPS)? {
+        Some(path) if tokens.is_some() || !steps.is_empty() || !plans.is_empty() => {
+            return Err(RunError::Both { path });
+        }
+        Some(path) => {
+            let of = |r: &RequestRecord| u64::from(r.decode_tokens_actual.saturating_sub(1));
+            Some(gaps::read(&path, requests.iter().map(of).sum())?)
+        }
+        None => None,
+    };
+    let meta = read_meta(dir)?;
     Ok(Run { requests, tokens, gaps, steps, plans, meta })
+}
+
+/// Reads what a run says of where it comes from.
+///
+/// # Errors
+/// A faulty file.
+pub fn read_meta(dir: &Path) -> Result<Option<RunMeta>, RunError> {
+    Ok(find(dir, META)?.map(|p| RunMeta::read(&p)).transpose()?)
 }
 
 /// Finds the runs of `dir`: itself, or its sub-folders in the order of their names, numbers by value.
@@ -187,6 +206,25 @@ pub fn write_compact(run: &Run, dir: &Path, keep: Keep) -> Result<(), RunError> 
     Ok(())
 }
 
+/// SHA-256 of the files of a run: their names and bytes.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn files_hash(dir: &Path) -> Result<String, RunError> {
+    let io = |e| FileError::io("read", dir, e);
+    let entries = fs::read_dir(dir).map_err(io)?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>().map_err(io)?;
+    paths.sort();
+    let mut hasher = Hasher::new("simgate run files v1");
+    for path in paths {
+        hasher.text(&path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default());
+        let bytes = fs::read(&path).map_err(|e| FileError::io("read", &path, e))?;
+        hasher.text(&sha256_hex(&bytes));
+    }
+    Ok(hasher.finish())
+}
+
 /// SHA-256 of the token ids of a run; `None` where they are unknown.
 pub fn token_hash(run: &Run) -> Option<String> {
     let tokens = run.tokens.as_ref()?;
@@ -206,9 +244,9 @@ pub fn request_hash(run: &Run) -> String {
     hash(&Run { requests: run.requests.clone(), ..Run::default() })
 }
 
-/// SHA-256 of a run's latencies: request and token times, not its provenance.
+/// SHA-256 of what is judged of a run: request and token times, steps, plans and its process.
 pub fn hash(run: &Run) -> String {
-    let mut hasher = Hasher::new("simgate run v1");
+    let mut hasher = Hasher::new("simgate run v2");
     for (i, r) in run.requests.iter().enumerate() {
         hasher.number(r.request_id);
         hasher.number(r.arrival_ns);
@@ -221,6 +259,20 @@ pub fn hash(run: &Run) -> String {
         let times = run.tokens.as_ref().map_or(&[][..], |t| t.of(i));
         hasher.number(times.len() as u64);
         times.iter().for_each(|&t| hasher.number(t));
+    }
+    for step in &run.steps {
+        [step.start_ns, step.end_ns].into_iter().for_each(|time| hasher.number(time));
+    }
+    for plan in &compact::sorted(&run.plans) {
+        [plan.step, plan.request_id].into_iter().for_each(|number| hasher.number(number));
+        [plan.tokens, plan.context].into_iter().for_each(|n| hasher.number(u64::from(n)));
+    }
+    if let Some(gaps) = &run.gaps {
+        gaps.percentiles_ns.into_iter().for_each(|ns| hasher.number(ns.to_bits()));
+        hasher.number(gaps.independent);
+    }
+    if let Some(process) = run.meta.as_ref().and_then(|meta| meta.process) {
+        hasher.number(u64::from(process));
     }
     hasher.finish()
 }

@@ -18,7 +18,8 @@ pub struct GapPercentiles {
     pub independent: u64,
 }
 
-pub(super) fn read(path: &Path) -> Result<GapPercentiles, FileError> {
+/// Reads the percentiles of `gaps` gaps at most.
+pub(super) fn read(path: &Path, gaps: u64) -> Result<GapPercentiles, FileError> {
     let table = Table::open(path)?;
     let [percentile, gap, independent] = table.columns(COLUMNS)?;
     let mut found = GapPercentiles::default();
@@ -29,8 +30,17 @@ pub(super) fn read(path: &Path) -> Result<GapPercentiles, FileError> {
             Some(expected) => return Err(row.problem(percentile, format!("expected {expected}"))),
             None => return Err(row.problem(percentile, "one row too many")),
         }
-        found.percentiles_ns[rows] = row.u64(gap)? as f64 / PS_PER_NS;
-        found.independent = row.u64(independent)?;
+        let ns = row.u64(gap)? as f64 / PS_PER_NS;
+        if rows > 0 && ns < found.percentiles_ns[rows - 1] {
+            return Err(row.problem(gap, "it lies below the percentile before it"));
+        }
+        let count = row.u64(independent)?;
+        if count > gaps || (rows > 0 && count != found.independent) {
+            let problem = format!("{count} of {gaps} gaps, or other than in the row before");
+            return Err(row.problem(independent, problem));
+        }
+        found.percentiles_ns[rows] = ns;
+        found.independent = count;
         rows += 1;
         Ok(())
     })?;

@@ -11,6 +11,9 @@ use crate::files::{FileError, read_json};
 /// The version of `run_meta.json` that this simgate writes, and the newest that it reads.
 pub const RUN_META_SCHEMA_VERSION: u32 = 1;
 
+/// Name of simgate's own simulator, in the runs that it computed.
+pub const NATIVE: &str = "native";
+
 /// Where a run's timestamps were taken. Runs of unlike boundaries are not comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -19,14 +19,14 @@ mod tokens;
 
 pub(crate) use compact::sorted as sorted_plans;
 pub use directory::{
-    CROSS_MACHINE, Keep, MARKER, cross_machine, hash, read, read_repeats, request_hash, token_hash,
-    write, write_compact,
+    CROSS_MACHINE, Keep, MARKER, cross_machine, files_hash, hash, read, read_meta, read_repeats,
+    request_hash, token_hash, write, write_compact,
 };
 pub use fault::fault;
 pub use gaps::GapPercentiles;
 pub use meta::{
-    Boundary, Clocks, Device, EngineBuild, Hashes, Host, HostSpeed, RUN_META_SCHEMA_VERSION,
-    RunMeta, Weights,
+    Boundary, Clocks, Device, EngineBuild, Hashes, Host, HostSpeed, NATIVE,
+    RUN_META_SCHEMA_VERSION, RunMeta, Weights,
 };
 pub use steps::{PlanRecord, StepRecord};
 pub use tokens::{Incomplete, TokenTimes};
@@ -123,6 +123,15 @@ pub enum RunError {
     )]
     NotARepeat {
         /// The sub-folder.
+        path: PathBuf,
+    },
+    /// Percentiles beside what they are the percentiles of.
+    #[error(
+        "{}: percentiles of gaps stand beside tokens, steps or plans of the same run: remove one of them",
+        path.display()
+    )]
+    Both {
+        /// The percentiles.
         path: PathBuf,
     },
     /// A path that does not exist.

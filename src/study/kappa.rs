@@ -21,6 +21,7 @@ pub fn kappas(native: &Native, workload: &Workload, seeds: u32) -> Result<Kappas
             runs: (0..seeds).map(run).collect::<Result<_, _>>()?,
             boundary: Boundary::Engine,
             one_process: false,
+            computed: true,
         })
     };
     let failed = |error: CompareError| BackendError::Failed(error.to_string());
