@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::judge::recording_of;
+use super::loaded::LoadedSide;
 use super::model::CaseModel;
 use super::record::{CASE_BUDGET, TOKEN_IDS};
 use super::recording::{RECORDING, RecordedRun, Recording};
-use super::sides::{LoadedSide, Stage};
+use super::sides::Stage;
 use super::{CaseFile, Fingerprints, Gate, GateError, RecordError, provenance, workload};
 use crate::case::{Case, Side};
 use crate::compare::{Comparison, Rules, compare, distinct, too_noisy, widened};

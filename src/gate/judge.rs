@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::discover::CaseFile;
 use super::fingerprint::Fingerprints;
+use super::loaded::LoadedSide;
 use super::model::CaseModel;
 use super::settings::has_gpu;
-use super::sides::{LoadedSide, Stage};
+use super::sides::Stage;
 use super::workload::workload;
 use super::{Context, GateError, provenance};
 use crate::case::{Case, Side};

@@ -20,6 +20,7 @@ mod discover;
 mod error;
 mod fingerprint;
 mod judge;
+mod loaded;
 mod model;
 mod outcome;
 mod pairing;
@@ -41,13 +42,14 @@ pub use discover::{CaseFile, discover};
 pub use error::GateError;
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub use judge::Judged;
+pub use loaded::LoadedSide;
 pub use outcome::Outcome;
 pub use record::{RecordOptions, Recorder};
 pub use record_error::RecordError;
 pub use recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
 pub use serve::Role;
 pub use settings::Settings;
-pub use sides::{LoadedSide, load_recorded};
+pub use sides::load_recorded;
 pub use snapshot::Drift;
 
 /// Folder of measured profiles among the baselines of one hardware; it holds no snapshots of cases.

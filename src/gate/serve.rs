@@ -2,8 +2,9 @@
 
 use super::fingerprint::Fingerprints;
 use super::judge::recording_of;
+use super::loaded::LoadedSide;
 use super::model::CaseModel;
-use super::sides::{LoadedSide, Stage};
+use super::sides::Stage;
 use super::{CaseFile, Gate, GateError, Progress, workload};
 use crate::case::{Case, Side};
 use crate::workload::Workload;
