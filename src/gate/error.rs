@@ -208,7 +208,7 @@ pub enum GateError {
     MixedSide {
         /// The run.
         run: String,
-        /// `backend` or `device`.
+        /// `backend`, `device`, `GPU`, `host`, `weights` or `build`.
         what: &'static str,
         /// The run's.
         found: String,

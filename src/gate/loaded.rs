@@ -71,18 +71,26 @@ pub(super) fn finish(
     Ok(LoadedSide { side, notes })
 }
 
-/// One side is one backend on one kind of device.
+/// One side is one backend on one machine, with the same weights and build throughout.
 fn mixed(runs: &[Run], labels: &[String]) -> Result<(), GateError> {
     let named =
         || runs.iter().zip(labels).filter_map(|(run, label)| Some((run.meta.as_ref()?, label)));
-    let device = |meta: &RunMeta| meta.device.as_ref().map(|device| device.name.clone());
+    type Told = fn(&RunMeta) -> Option<String>;
+    let told: [(&'static str, Told); 6] = [
+        ("backend", |meta| Some(meta.backend.clone())),
+        ("device", |meta| Some(meta.device.as_ref()?.name.clone())),
+        ("GPU", |meta| meta.device.as_ref()?.uuid.clone()),
+        ("host", |meta| Some(meta.host.as_ref()?.cpu.clone())),
+        ("weights", |meta| {
+            let weights = meta.weights.as_ref()?;
+            Some(weights.sha256.clone().unwrap_or_else(|| weights.source.clone()))
+        }),
+        ("build", |meta| Some(meta.engine_build.as_ref()?.commit.clone())),
+    ];
     let Some((first, _)) = named().next() else { return Ok(()) };
     for (meta, label) in named() {
-        let differs = [
-            ("backend", Some(first.backend.clone()), Some(meta.backend.clone())),
-            ("device", device(first), device(meta)),
-        ];
-        for (what, expected, found) in differs {
+        for (what, of) in told {
+            let (expected, found) = (of(first), of(meta));
             if expected != found {
                 let name = |name: Option<String>| name.unwrap_or_else(|| "none".to_owned());
                 return Err(GateError::MixedSide {

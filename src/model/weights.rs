@@ -29,7 +29,11 @@ impl fmt::Display for WeightSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Random(seed) => write!(f, "random({seed})"),
-            Self::Files { folder, .. } => write!(f, "{}", folder.display()),
+            // The folder's name: where the project lies says nothing of them.
+            Self::Files { folder, .. } => {
+                let name = folder.file_name().map_or_else(Default::default, |n| n.to_string_lossy());
+                write!(f, "{name}")
+            }
         }
     }
 }
