@@ -135,7 +135,7 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_and_whole_processes() {
     done(&project, &RECORD);
     done(&project, &["accept", "c", "--allow-dirty"]);
     let baseline = files(&project.path("baselines"));
-    let kills = std::env::var("SIMGATE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let kills = std::env::var("SIMGATE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
     let mut random = Random::new(std::process::id().into(), 0);
     let (mut finished, mut resumed) = (0, 0);
     for _ in 0..kills {
@@ -332,21 +332,26 @@ fn a_live_run_far_from_its_recording_says_that_the_baseline_is_stale() {
     assert!(found.contains("- cross-machine: the profile's host is another CPU"), "{found}");
     assert!(!found.contains("other machine"), "{found}");
     project.write("baselines/cpu/profiles/tiny/profile_meta.json", &meta);
-    for dir in simgate::run::read_repeats(&project.path("baselines/c")).unwrap() {
-        let mut slow = simgate::run::read(&dir).unwrap();
+    // A baseline a thousand times slower, whose processes hardly differ however loaded this host is.
+    let dirs = simgate::run::read_repeats(&project.path("baselines/c")).unwrap();
+    let first = simgate::run::read(&dirs[0]).unwrap();
+    for (k, dir) in dirs.iter().enumerate() {
+        let later = |time: u64| time * (1000 + k as u64);
+        let mut slow = first.clone();
+        slow.meta = simgate::run::read_meta(dir).unwrap();
         slow.requests.iter_mut().for_each(|request| {
-            request.first_token_ns = request.first_token_ns.map(|time| time * 10);
-            request.completion_ns = request.completion_ns.map(|time| time * 10);
+            request.first_token_ns = request.first_token_ns.map(later);
+            request.completion_ns = request.completion_ns.map(later);
         });
         slow.steps.iter_mut().for_each(|step| {
-            step.start_ns *= 10;
-            step.end_ns *= 10;
+            step.start_ns = later(step.start_ns);
+            step.end_ns = later(step.end_ns);
         });
         let tokens = slow.tokens.take().unwrap();
-        let times = |i| tokens.of(i).iter().map(|time| time * 10).collect::<Vec<u64>>();
+        let times = |i| tokens.of(i).iter().map(|time| later(*time)).collect::<Vec<u64>>();
         let all: Vec<_> = (0..slow.requests.len()).map(times).collect();
         slow.tokens = Some(simgate::run::TokenTimes::from_requests(all));
-        simgate::run::write_compact(&slow, &dir, simgate::run::Keep::Whole).unwrap();
+        simgate::run::write_compact(&slow, dir, simgate::run::Keep::Whole).unwrap();
     }
     relist(&project.path("baselines/c"));
     let (code, found) = live("");
