@@ -14,6 +14,10 @@ fn main() {
     // The snapshot library otherwise asks cargo for the workspace at run time; every path that it
     // gets from us is absolute, so any root will do.
     println!("cargo::rustc-env=INSTA_WORKSPACE_ROOT=.");
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_some() {
+        // Nothing but candle calls the driver, and the linker drops what our own objects do not name.
+        println!("cargo::rustc-link-arg=-Wl,--no-as-needed,-lcuda,--as-needed");
+    }
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
     println!("cargo::rustc-env=SIMGATE_COMMIT={commit}");
     // Of what goes into the build; cases and baselines do not.

@@ -8,9 +8,10 @@ mod support;
 use std::path::PathBuf;
 
 use candle_core::{DType, Device, Tensor};
+use candle_transformers::models::qwen3::ModelForCausalLM;
 use serde::Deserialize;
 use simgate::model::{
-    Batch, BatchSequence, KvCache, ModelConfig, Qwen3, load_weights, random_weights,
+    Batch, BatchSequence, KvCache, ModelConfig, Placement, Qwen3, load_weights, random_weights,
 };
 use support::root;
 
@@ -55,9 +56,9 @@ struct Engine {
 impl Engine {
     fn new() -> Self {
         let config = ModelConfig::read(&folder()).unwrap();
-        let (weights, _) = load_weights(&folder(), &config, &Device::Cpu).unwrap();
+        let (weights, _) = load_weights(&folder(), &config, &Placement::cpu()).unwrap();
         let model = Qwen3::new(&config, &weights, &folder()).unwrap();
-        let cache = KvCache::new(&config, 4 * BLOCKS, BLOCK, &Device::Cpu).unwrap();
+        let cache = KvCache::new(&config, 4 * BLOCKS, BLOCK, &Placement::cpu()).unwrap();
         Self { model, cache }
     }
 
@@ -165,28 +166,9 @@ fn both_forms_of_the_rope_base_give_the_same_architecture() {
 #[test]
 fn candle_transformers_agrees() {
     let engine = Engine::new();
-    let config = candle_transformers::models::qwen3::Config {
-        vocab_size: 128,
-        hidden_size: 32,
-        intermediate_size: 64,
-        num_hidden_layers: 3,
-        num_attention_heads: 4,
-        head_dim: 16,
-        attention_bias: false,
-        num_key_value_heads: 2,
-        max_position_embeddings: 128,
-        sliding_window: None,
-        max_window_layers: 28,
-        tie_word_embeddings: true,
-        rope_theta: 1e6,
-        rms_norm_eps: 1e-6,
-        use_sliding_window: false,
-        hidden_act: candle_nn::Activation::Silu,
-    };
     let own = ModelConfig::read(&folder()).unwrap();
-    let (weights, _) = load_weights(&folder(), &own, &Device::Cpu).unwrap();
-    let mut stock =
-        candle_transformers::models::qwen3::ModelForCausalLM::new(&config, weights).unwrap();
+    let (weights, _) = load_weights(&folder(), &own, &Placement::cpu()).unwrap();
+    let mut stock = ModelForCausalLM::new(&support::stock::config(), weights).unwrap();
     let ids = &fixture().cases[3].token_ids;
     let mut context = 0;
     for part in [&ids[..10], &ids[10..11], &ids[11..12]] {
@@ -202,7 +184,7 @@ fn candle_transformers_agrees() {
 #[test]
 fn weights_of_another_shape_are_refused_by_name() {
     let mut config = ModelConfig::read(&folder()).unwrap();
-    let (weights, _) = load_weights(&folder(), &config, &Device::Cpu).unwrap();
+    let (weights, _) = load_weights(&folder(), &config, &Placement::cpu()).unwrap();
     config.intermediate_size = 65;
     let message = Qwen3::new(&config, &weights, &folder()).err().unwrap().to_string();
     assert!(message.contains("do not fit config.json") && message.contains("mlp"), "{message}");
@@ -211,7 +193,7 @@ fn weights_of_another_shape_are_refused_by_name() {
 #[test]
 fn random_weights_are_the_same_on_every_machine() {
     let config = ModelConfig::read(&folder()).unwrap();
-    let weights = random_weights(&config, 0, &Device::Cpu).unwrap();
+    let weights = random_weights(&config, 0, &Placement::cpu()).unwrap();
     let first = weights.get((128, 32), "model.embed_tokens.weight").unwrap();
     let first: Vec<f32> =
         first.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap();

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use candle_core::Device;
-
+use super::gpu::{self, Gpu};
 use super::{Backend, BackendError, Kind, host_speed};
 use crate::engine::{
-    Clock, EngineConfig, ExecuteError, Executor, Limits, MonotonicClock, State, StepOutcome,
-    StepPlan, StepSpans, serve,
+    Clock, EngineConfig, ExecuteError, Executor, Launch, Limits, MonotonicClock, State,
+    StepOutcome, StepPlan, StepSpans, serve,
 };
 use crate::model::{
-    Batch, BatchSequence, KvCache, ModelConfig, ModelError, Qwen3, WeightSource, load_weights,
+    Batch, BatchSequence, KvCache, ModelConfig, ModelError, Placement, Qwen3, WeightSource,
+    load_weights,
 };
 use crate::run::{self, Boundary, EngineBuild, Host, HostSpeed, Run, RunMeta, StepRecord, Weights};
 use crate::stats::percentiles;
@@ -24,17 +24,20 @@ pub struct LoadedModel {
     pub model: Qwen3,
     /// Where its weights came from.
     pub weights: WeightSource,
+    /// The GPU that it lies on.
+    pub gpu: Option<Gpu>,
 }
 
 impl LoadedModel {
-    /// Loads a model folder onto the CPU.
+    /// Loads a model folder onto a device.
     ///
     /// # Errors
     /// A missing or faulty `config.json`, or weights that do not fit it.
-    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+    pub fn open(folder: &Path, placement: &Placement) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder)?;
-        let (tensors, weights) = load_weights(folder, &config, &Device::Cpu)?;
-        Ok(Self { model: Qwen3::new(&config, &tensors, folder)?, weights })
+        let (tensors, weights) = load_weights(folder, &config, placement)?;
+        let gpu = if placement.device.is_cuda() { gpu::describe() } else { None };
+        Ok(Self { model: Qwen3::new(&config, &tensors, folder)?, weights, gpu })
     }
 }
 
@@ -56,11 +59,16 @@ impl Candle {
         let mut meta = RunMeta::new("candle", Boundary::Engine);
         meta.run_id = Some(run_id(self.process, repeat));
         meta.host = Some(host());
+        meta.device = self.loaded.gpu.as_ref().map(|gpu| gpu.device.clone());
+        meta.clocks = self.loaded.gpu.as_ref().and_then(|gpu| gpu.clocks.clone());
         meta.engine_build = Some(EngineBuild {
             commit: crate::COMMIT.unwrap_or("unknown").to_owned(),
             dirty: crate::DIRTY,
             candle: Some("0.11.1".to_owned()),
-            features: vec!["candle".to_owned()],
+            features: match cfg!(feature = "cuda") {
+                true => vec!["candle".to_owned(), "cuda".to_owned()],
+                false => vec!["candle".to_owned()],
+            },
         });
         meta.weights = Some(Weights {
             source: self.loaded.weights.to_string(),
@@ -140,6 +148,11 @@ impl Backend for Candle {
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
         let fail = |error: String| BackendError::Failed(error);
+        if self.engine.launch == Launch::Graph {
+            return Err(fail(
+                "`launch: graph` is not in this version: kernels are launched one by one; say `launch: eager`".to_owned(),
+            ));
+        }
         let mut meta = self.meta(workload, repeat);
         let config = &self.loaded.model.config;
         let mut executor = CandleExecutor::new(&self.loaded.model, workload, &self.engine)
@@ -197,7 +210,7 @@ impl<'a> CandleExecutor<'a> {
         let ids = workload.token_ids(model.config.vocab_size as u32);
         Ok(Self {
             model,
-            cache: KvCache::new(&model.config, blocks, engine.kv_block_tokens, model.device())?,
+            cache: KvCache::new(&model.config, blocks, engine.kv_block_tokens, model.placement())?,
             known: ids.into_iter().map(std::borrow::Cow::into_owned).collect(),
         })
     }

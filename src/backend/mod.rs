@@ -9,6 +9,8 @@ use crate::workload::Workload;
 #[cfg(feature = "candle")]
 pub(crate) mod candle;
 #[cfg(feature = "candle")]
+mod gpu;
+#[cfg(feature = "candle")]
 pub mod host_speed;
 mod native;
 mod recorded;
@@ -19,6 +21,8 @@ mod transformers;
 
 #[cfg(feature = "candle")]
 pub use candle::{Candle, LoadedModel, Warmup, host, now};
+#[cfg(feature = "candle")]
+pub use gpu::Gpu;
 pub use native::Native;
 pub use recorded::Recorded;
 pub use registry::Registry;

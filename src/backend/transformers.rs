@@ -10,7 +10,7 @@ use candle_transformers::models::qwen3::{Config, ModelForCausalLM};
 use super::candle::{host, now};
 use super::{Backend, BackendError, Kind, served};
 use crate::engine::{Clock, MonotonicClock};
-use crate::model::{ModelConfig, ModelError, WeightSource, load_weights};
+use crate::model::{ModelConfig, ModelError, Placement, WeightSource, load_weights};
 use crate::run::{Boundary, Run, RunMeta, Weights};
 use crate::workload::{Request, Workload};
 
@@ -29,7 +29,7 @@ impl Transformers {
     /// A missing or faulty `config.json`, or weights that do not fit it.
     pub fn open(folder: &Path, ignore_eos: bool) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder)?;
-        let (tensors, weights) = load_weights(folder, &config, &Device::Cpu)?;
+        let (tensors, weights) = load_weights(folder, &config, &Placement::cpu())?;
         let model = ModelForCausalLM::new(&stock(&config), tensors).map_err(|error| {
             ModelError::Weights { path: folder.to_owned(), problem: error.to_string() }
         })?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use simgate::backend::LoadedModel;
 use simgate::collect::{Ranges, collect};
+use simgate::model::Placement;
 
 use super::progress::Bar;
 use super::say;
@@ -56,7 +57,7 @@ impl Profile {
         ] {
             anyhow::ensure!(value > 0, "--{flag} is 0: it is at least 1");
         }
-        let loaded = LoadedModel::open(&self.models.join(&self.model))?;
+        let loaded = LoadedModel::open(&self.models.join(&self.model), &Placement::cpu())?;
         let positions = loaded.model.config.max_positions;
         for (flag, value) in [("max-tokens", self.max_tokens), ("max-context", self.max_context)] {
             anyhow::ensure!(

@@ -32,7 +32,7 @@ pub(super) fn measure(
     };
     let longest = ranges.max_tokens + ranges.max_context;
     let blocks = longest.div_ceil(ranges.kv_block_tokens);
-    let cache = KvCache::new(&model.config, blocks, ranges.kv_block_tokens, model.device())?;
+    let cache = KvCache::new(&model.config, blocks, ranges.kv_block_tokens, model.placement())?;
     let bench = Bench { model, cache, blocks };
     let mut entries = Vec::new();
     for &tokens in &tokens {

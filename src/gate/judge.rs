@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::discover::CaseFile;
 use super::fingerprint::Fingerprints;
 use super::loaded::LoadedSide;
-use super::model::CaseModel;
+use super::model::{CPU, CaseModel};
 use super::settings::has_gpu;
 use super::sides::Stage;
 use super::workload::workload;
@@ -315,5 +315,5 @@ pub(super) fn runs_live(case: &Case, context: &Context<'_>) -> bool {
 
 /// Whether a live run of the case wants a GPU.
 pub(super) fn needs_gpu(case: &Case) -> bool {
-    case.hardware.as_deref().is_some_and(|hardware| hardware != "cpu")
+    case.hardware.as_deref().is_some_and(|hardware| hardware != CPU)
 }

@@ -11,8 +11,13 @@ use crate::backend::LoadedModel;
 use crate::case::Case;
 use crate::engine::EngineConfig;
 use crate::model::ModelConfig;
+#[cfg(feature = "candle")]
+use crate::model::Placement;
 use crate::profile::{Profile, ProfileError};
 use crate::workload::Workload;
+
+/// The hardware of cases that want no GPU.
+pub(super) const CPU: &str = "cpu";
 
 /// Folder of models in a project.
 const MODELS: &str = "models";
@@ -57,7 +62,11 @@ impl<'a> CaseModel<'a> {
         if let Some(loaded) = self.loaded.get() {
             return Ok(Rc::clone(loaded));
         }
-        let loaded = Rc::new(LoadedModel::open(&self.folder()?)?);
+        let placement = match self.case.hardware.as_deref() {
+            None | Some(CPU) => Placement::cpu(),
+            Some(_) => Placement::gpu()?,
+        };
+        let loaded = Rc::new(LoadedModel::open(&self.folder()?, &placement)?);
         Ok(Rc::clone(self.loaded.get_or_init(|| loaded)))
     }
 

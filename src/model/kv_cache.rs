@@ -1,9 +1,9 @@
 //! The paged KV cache: for each layer, keys and values of all blocks' slots.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
-use super::ModelConfig;
 use super::batch::BatchSequence;
+use super::{ModelConfig, Placement};
 
 /// Keys and values of all layers.
 pub struct KvCache {
@@ -21,10 +21,11 @@ impl KvCache {
         config: &ModelConfig,
         blocks: u32,
         block_tokens: u32,
-        device: &Device,
+        placement: &Placement,
     ) -> Result<Self> {
         let slots = blocks as usize * block_tokens as usize;
-        let zeros = || Tensor::zeros((slots, config.kv_heads, config.head_dim), DType::F32, device);
+        let Placement { device, dtype } = placement;
+        let zeros = || Tensor::zeros((slots, config.kv_heads, config.head_dim), *dtype, device);
         let layers = (0..config.layers).map(|_| Ok((zeros()?, zeros()?)));
         Ok(Self { block_tokens, layers: layers.collect::<Result<_>>()? })
     }

@@ -13,6 +13,8 @@ mod config;
 mod kv_cache;
 mod ops;
 #[cfg(feature = "candle")]
+mod placement;
+#[cfg(feature = "candle")]
 mod qwen3;
 #[cfg(feature = "candle")]
 mod weights;
@@ -22,6 +24,8 @@ pub use config::ModelConfig;
 #[cfg(feature = "candle")]
 pub use kv_cache::KvCache;
 pub use ops::{Op, OpCall, Shape, op_list};
+#[cfg(feature = "candle")]
+pub use placement::Placement;
 #[cfg(feature = "candle")]
 pub use qwen3::{Qwen3, StepInput};
 #[cfg(feature = "candle")]
@@ -58,6 +62,17 @@ pub enum ModelError {
         /// The library's reason, with the tensor's name.
         problem: String,
     },
+    /// A GPU that cannot be used.
+    #[error("the GPU cannot be used: {problem}")]
+    Gpu {
+        /// The library's reason.
+        problem: String,
+    },
+    /// A GPU is asked for, but the build cannot use one.
+    #[error(
+        "the case is about a GPU, but this simgate was built without the feature `cuda`: build it with `--features cuda`, as the README's section on GPU machines says"
+    )]
+    WithoutCuda,
     /// candle's own error.
     #[cfg(feature = "candle")]
     #[error("candle: {0}")]

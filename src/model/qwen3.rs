@@ -10,13 +10,13 @@ use candle_nn::rotary_emb::rope_thd;
 
 use super::batch::{Batch, BatchSequence};
 use super::kv_cache::KvCache;
-use super::{ModelConfig, ModelError};
+use super::{ModelConfig, ModelError, Placement};
 
-/// A Qwen3 model in f32.
+/// A Qwen3 model.
 pub struct Qwen3 {
     /// Its architecture.
     pub config: ModelConfig,
-    device: Device,
+    placement: Placement,
     embed: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
@@ -75,7 +75,7 @@ impl Qwen3 {
     }
 
     fn assemble(config: &ModelConfig, weights: &VarBuilder<'_>) -> Result<Self> {
-        let device = weights.device().clone();
+        let placement = Placement { device: weights.device().clone(), dtype: weights.dtype() };
         let hidden = config.hidden_size;
         let embed = weights.get((config.vocab_size, hidden), "model.embed_tokens.weight")?;
         let lm_head = if config.tie_word_embeddings {
@@ -86,11 +86,11 @@ impl Qwen3 {
         let layers = (0..config.layers)
             .map(|i| Layer::new(config, &weights.pp(format!("model.layers.{i}"))))
             .collect::<Result<_>>()?;
-        let (cos, sin) = rope_tables(config, &device)?;
+        let (cos, sin) = rope_tables(config, &placement)?;
         let norm = weights.get(hidden, "model.norm.weight")?;
         Ok(Self {
             config: config.clone(),
-            device,
+            placement,
             embed,
             layers,
             norm,
@@ -100,9 +100,14 @@ impl Qwen3 {
         })
     }
 
+    /// Where it lies.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
     /// The device.
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.placement.device
     }
 
     /// Describes a batch to the device.
@@ -119,14 +124,14 @@ impl Qwen3 {
             }
         }
         let slots =
-            batch.sequences.iter().map(|s| cache.slots(s, &self.device)).collect::<Result<_>>()?;
+            batch.sequences.iter().map(|s| cache.slots(s, self.device())).collect::<Result<_>>()?;
         let masks = batch.sequences.iter().map(|s| self.mask(s)).collect::<Result<_>>()?;
         Ok(StepInput {
-            token_ids: Tensor::new(&batch.token_ids[..], &self.device)?,
-            positions: Tensor::new(positions, &self.device)?,
+            token_ids: Tensor::new(&batch.token_ids[..], self.device())?,
+            positions: Tensor::new(positions, self.device())?,
             slots,
             masks,
-            rows: if rows.is_empty() { None } else { Some(Tensor::new(rows, &self.device)?) },
+            rows: if rows.is_empty() { None } else { Some(Tensor::new(rows, self.device())?) },
             batch,
         })
     }
@@ -140,7 +145,8 @@ impl Qwen3 {
         let kv = context + tokens;
         let hidden = |i: usize| if i % kv > context + i / kv { f32::NEG_INFINITY } else { 0.0 };
         let mask: Vec<f32> = (0..tokens * kv).map(hidden).collect();
-        Ok(Some(Tensor::from_vec(mask, (tokens, kv), &self.device)?))
+        let mask = Tensor::from_vec(mask, (tokens, kv), self.device())?;
+        Ok(Some(mask.to_dtype(self.placement.dtype)?))
     }
 
     /// The next token of each sequence that wants one, in batch order.
@@ -368,7 +374,8 @@ impl Layer {
 }
 
 /// Cosines and sines by position, each of shape (rows, head dim / 2).
-fn rope_tables(config: &ModelConfig, device: &Device) -> Result<(Tensor, Tensor)> {
+fn rope_tables(config: &ModelConfig, placement: &Placement) -> Result<(Tensor, Tensor)> {
+    let Placement { device, dtype } = placement;
     let half = config.head_dim / 2;
     let frequency =
         |i: usize| 1.0 / config.rope_theta.powf(2.0 * i as f64 / config.head_dim as f64);
@@ -378,5 +385,5 @@ fn rope_tables(config: &ModelConfig, device: &Device) -> Result<(Tensor, Tensor)
     let rows = 2 * config.max_positions;
     let positions = Tensor::arange(0, rows, device)?.to_dtype(DType::F32)?;
     let angles = positions.reshape((rows as usize, 1))?.matmul(&frequencies)?;
-    Ok((angles.cos()?, angles.sin()?))
+    Ok((angles.cos()?.to_dtype(*dtype)?, angles.sin()?.to_dtype(*dtype)?))
 }

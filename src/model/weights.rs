@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
-use super::{ModelConfig, ModelError};
+use super::{ModelConfig, ModelError, Placement};
 use crate::files::{FileError, Hasher};
 use crate::stats::Random;
 
@@ -31,7 +31,8 @@ impl fmt::Display for WeightSource {
             Self::Random(seed) => write!(f, "random({seed})"),
             // The folder's name: where the project lies says nothing of them.
             Self::Files { folder, .. } => {
-                let name = folder.file_name().map_or_else(Default::default, |n| n.to_string_lossy());
+                let name =
+                    folder.file_name().map_or_else(Default::default, |n| n.to_string_lossy());
                 write!(f, "{name}")
             }
         }
@@ -45,8 +46,9 @@ impl fmt::Display for WeightSource {
 pub fn load_weights(
     model: &Path,
     config: &ModelConfig,
-    device: &Device,
+    placement: &Placement,
 ) -> Result<(VarBuilder<'static>, WeightSource), ModelError> {
+    let Placement { device, dtype } = placement;
     let io = |source| FileError::Io { action: "read", path: model.to_owned(), source };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(model).map_err(io)? {
@@ -56,7 +58,7 @@ pub fn load_weights(
         }
     }
     if files.is_empty() {
-        return Ok((random_weights(config, 0, device)?, WeightSource::Random(0)));
+        return Ok((random_weights(config, 0, placement)?, WeightSource::Random(0)));
     }
     files.sort();
     let mut hasher = Hasher::new("simgate weights v1");
@@ -72,11 +74,11 @@ pub fn load_weights(
             ModelError::Weights { path: path.clone(), problem: error.to_string() }
         })?;
         for (name, tensor) in loaded {
-            tensors.insert(name, tensor.to_dtype(DType::F32)?);
+            tensors.insert(name, tensor.to_dtype(*dtype)?);
         }
     }
     let source = WeightSource::Files { folder: model.to_owned(), sha256: hasher.finish() };
-    Ok((VarBuilder::from_tensors(tensors, DType::F32, device), source))
+    Ok((VarBuilder::from_tensors(tensors, *dtype, device), source))
 }
 
 /// Random weights of the true shape: norms of 1, everything else uniform with the standard deviation
@@ -87,8 +89,9 @@ pub fn load_weights(
 pub fn random_weights(
     config: &ModelConfig,
     seed: u64,
-    device: &Device,
+    placement: &Placement,
 ) -> Result<VarBuilder<'static>, ModelError> {
+    let Placement { device, dtype } = placement;
     let mut tensors = HashMap::new();
     for (stream, (name, shape)) in shapes(config).into_iter().enumerate() {
         let count = shape.iter().product();
@@ -99,9 +102,9 @@ pub fn random_weights(
             let half_width = 0.02 * 3.0_f64.sqrt();
             (0..count).map(|_| ((2.0 * random.unit() - 1.0) * half_width) as f32).collect()
         };
-        tensors.insert(name, Tensor::from_vec(values, shape, device)?);
+        tensors.insert(name, Tensor::from_vec(values, shape, device)?.to_dtype(*dtype)?);
     }
-    Ok(VarBuilder::from_tensors(tensors, DType::F32, device))
+    Ok(VarBuilder::from_tensors(tensors, *dtype, device))
 }
 
 /// All tensors of a model, by Hugging Face's names.

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+#[cfg(feature = "candle")]
+pub mod stock;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
