@@ -243,7 +243,6 @@ impl Recorder {
         let [before, after] = host_speed_us;
         let refused = self.recording.criterion.refuses(before, after);
         let dir = RecordedRun::folder(process, repeat);
-        let mut files = None;
         if refused.is_none() {
             run::write_compact(run, &self.folder.join(&dir), Keep::Whole)?;
             if !self.folder.join(TOKEN_IDS).exists() {
@@ -254,7 +253,6 @@ impl Recorder {
                 fs::rename(&partial, &path)
                     .map_err(|e| RecordError::from(FileError::io("write", &path, e)))?;
             }
-            files = Some(run::files_hash(&self.folder.join(&dir))?);
         }
         Ok(RecordedRun {
             dir: refused.is_none().then_some(dir),
@@ -262,7 +260,7 @@ impl Recorder {
             process,
             repeat,
             host_speed_us,
-            files,
+            files: None,
             token_ids: run::token_hash(run),
             refused,
         })
@@ -281,6 +279,11 @@ impl Recorder {
         if bytes > CASE_BUDGET {
             return Err(RecordError::TooLarge { case: self.file.name.clone(), bytes }.into());
         }
+        // Only now are the files what they will be.
+        for run in self.recording.runs.iter_mut().filter(|run| run.refused.is_none()) {
+            let dir = self.folder.join(RecordedRun::folder(run.process, run.repeat));
+            run.files = Some(run::files_hash(&dir)?);
+        }
         let done = || -> Result<(), FileError> {
             self.recording.write(&self.folder)?;
             put_in_place(&self.folder, &self.target, RECORDING)?;
@@ -293,9 +296,8 @@ impl Recorder {
     }
 
     /// Keeps requests and percentiles only of the repeats past the fifth.
-    fn thin(&mut self) -> Result<(), GateError> {
-        let kept = self.recording.runs.iter_mut().filter(|run| run.refused.is_none());
-        for recorded in kept.skip(ALWAYS_WHOLE) {
+    fn thin(&self) -> Result<(), GateError> {
+        for recorded in self.recording.kept().skip(ALWAYS_WHOLE) {
             let dir = self.folder.join(RecordedRun::folder(recorded.process, recorded.repeat));
             let run = run::read(&dir)?;
             if run.gaps.is_some() {
@@ -307,9 +309,7 @@ impl Recorder {
                 independent: samples.distinct_gaps as u64,
             };
             run::write_compact(&run, &dir, Keep::Percentiles(gaps))?;
-            recorded.files = Some(run::files_hash(&dir)?);
         }
-        self.save().map_err(RecordError::from)?;
         Ok(())
     }
 }
