@@ -4,7 +4,8 @@
 mod support;
 
 use simgate::compare::{
-    Advice, CaseVerdict, CompareError, Figure, FigureResult, Mark, Rules, Side, Verdict, compare,
+    Advice, CaseVerdict, CompareError, Figure, FigureResult, Mark, Origin, Rules, Side, Verdict,
+    compare,
 };
 use simgate::gate::{GateError, Judged, Outcome};
 use simgate::run::{Boundary, RunMeta, Status, TokenTimes};
@@ -241,18 +242,18 @@ fn a_repeat_that_stands_out_is_named_and_counts() {
 }
 
 /// A side in memory, one process a scale.
-fn side(project: &Project, name: &str, scales: &[f64], one_process: bool) -> Side {
+fn side(project: &Project, name: &str, scales: &[f64], origin: Origin) -> Side {
     let labels = (0..scales.len()).map(|k| format!("{name} {k}")).collect();
     let runs = scales.iter().map(|&scale| run_of(&project.workload, scale)).collect();
-    Side { labels, runs, boundary: Boundary::Engine, one_process, computed: false }
+    Side { labels, runs, boundary: Boundary::Engine, origin }
 }
 
 #[test]
 fn a_live_process_borrows_the_spread_of_its_recording() {
     let project = Project::new(300, 3);
-    let recorded = side(&project, "recorded", &scales(5, 0.004), false);
-    let live = side(&project, "live", &[1.004], true);
-    let sim = side(&project, "sim", &scales(16, 0.0005), false);
+    let recorded = side(&project, "recorded", &scales(5, 0.004), Origin::Recorded);
+    let live = side(&project, "live", &[1.004], Origin::OneProcess);
+    let sim = side(&project, "sim", &scales(16, 0.0005), Origin::Recorded);
     let tolerance = simgate::case::parse_tolerance("5%").unwrap();
     let rules = Rules {
         tolerances: simgate::compare::Tolerances::Blanket(tolerance),
@@ -275,7 +276,7 @@ fn a_live_process_borrows_the_spread_of_its_recording() {
     assert!((found.estimate.unwrap().standard_error - expected).abs() < 1e-5);
     assert_eq!(found.verdict, Some(Verdict::Within));
     // Two recorded processes have no spread to lend.
-    let two = side(&project, "two", &scales(2, 0.0001), false);
+    let two = side(&project, "two", &scales(2, 0.0001), Origin::Recorded);
     let lent = Rules { lent: Some(compare(&two, &live, &rules).unwrap().spreads()), ..rules };
     let gate = compare(&live, &sim, &lent).unwrap();
     assert_eq!(gate.figure(ttft).unwrap().verdict, Some(Verdict::Undecided));

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Instant;
 
-use simgate::compare::{Estimate, Rules, Side, Tolerance, Tolerances, Verdict, compare};
+use simgate::compare::{Estimate, Origin, Rules, Side, Tolerance, Tolerances, Verdict, compare};
 use simgate::run::{Boundary, RunMeta};
 use simgate::stats::{Mean, Random};
 use support::{Project, run_of};
@@ -158,8 +158,7 @@ fn the_statistics_of_a_case_take_milliseconds() {
             })
             .collect(),
         boundary: Boundary::Engine,
-        one_process: false,
-        computed: false,
+        origin: Origin::Recorded,
     };
     let (real, sim) = (side("real", 10, 1.0, true), side("sim", 16, 1.001, false));
     let rules = Rules { tolerances: Tolerances::Blanket(tolerance()), ..Rules::default() };

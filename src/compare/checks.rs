@@ -25,32 +25,10 @@ pub(super) fn boundaries(
     }
 }
 
-/// No run stands there twice: not as two repeats of a side, and not as both sides.
+/// No run stands there twice: not as two repeats of a side, and not as both sides. A calculation may
+/// give the same times twice, a measurement never does.
 pub(super) fn copies(real: &Side, sim: &Side) -> Result<(), CompareError> {
-    let refuse = |first: &str, second: &str| {
-        Err(CompareError::Copies { first: first.to_owned(), second: second.to_owned() })
-    };
-    let labels: Vec<&str> = real.labelled().chain(sim.labelled()).map(|(label, _)| label).collect();
-    for (i, label) in labels.iter().enumerate() {
-        if labels[..i].contains(label) {
-            return refuse(label, label);
-        }
-    }
-    // A calculation may give the same times twice, a measurement never does.
-    let measured = |side: &Side| !side.is_computed();
-    let sides = [(real, measured(real)), (sim, sim.measured())];
-    let mut hashes: Vec<(String, &str, bool)> = Vec::new();
-    for (side, is_measured) in sides {
-        for (label, run) in side.labelled() {
-            let hash = run::request_hash(run);
-            let first = hashes.iter().find(|(h, _, other)| *h == hash && (is_measured || *other));
-            if let Some((_, first, _)) = first {
-                return refuse(first, label);
-            }
-            hashes.push((hash, label, is_measured));
-        }
-    }
-    Ok(())
+    no_twins([(real, !real.is_computed()), (sim, sim.measured())])
 }
 
 /// No repeat of a measured side stands there twice.
@@ -58,14 +36,26 @@ pub(super) fn copies(real: &Side, sim: &Side) -> Result<(), CompareError> {
 /// # Errors
 /// [`CompareError::Copies`].
 pub fn distinct(side: &Side) -> Result<(), CompareError> {
-    let nothing = Side {
-        labels: Vec::new(),
-        runs: Vec::new(),
-        boundary: side.boundary,
-        one_process: false,
-        computed: true,
-    };
-    copies(side, &nothing)
+    no_twins([(side, !side.is_computed())])
+}
+
+/// No two runs have one label, nor the same times where either side was measured.
+fn no_twins<const N: usize>(sides: [(&Side, bool); N]) -> Result<(), CompareError> {
+    let mut seen: Vec<(&str, String, bool)> = Vec::new();
+    for (side, measured) in sides {
+        for (label, run) in side.labelled() {
+            let hash = run::request_hash(run);
+            let twin = |(other, times, other_measured): &&(&str, String, bool)| {
+                *other == label || (*times == hash && (measured || *other_measured))
+            };
+            if let Some((first, ..)) = seen.iter().find(twin) {
+                let (first, second) = ((*first).to_owned(), label.to_owned());
+                return Err(CompareError::Copies { first, second });
+            }
+            seen.push((label, hash, measured));
+        }
+    }
+    Ok(())
 }
 
 /// All runs that say what they served, with which settings and model, must say the same.

@@ -24,6 +24,6 @@ pub use join::Structure;
 pub use kappa::{Kappas, amplification, widened};
 pub use result::FigureResult;
 pub use samples::{Samples, samples_of};
-pub use side::{Rules, Side, SideSummary, Spreads};
+pub use side::{Origin, Rules, Side, SideSummary, Spreads};
 pub use tolerance::{Tolerance, Tolerances};
 pub use verdict::{Mark, Verdict};

@@ -17,10 +17,19 @@ pub struct Side {
     pub runs: Vec<Run>,
     /// Where all of them were timed.
     pub boundary: Boundary,
-    /// Whether one process made all of them, whatever they say.
-    pub one_process: bool,
-    /// Whether a program computed them: then they may repeat to the nanosecond.
-    pub computed: bool,
+    /// Where they come from, whatever they say themselves.
+    pub origin: Origin,
+}
+
+/// Where the runs of a side come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Files: what they say of themselves holds.
+    Recorded,
+    /// One process measured all of them.
+    OneProcess,
+    /// A program computed them: they may repeat to the nanosecond.
+    Computed,
 }
 
 impl Side {
@@ -34,7 +43,9 @@ impl Side {
     pub(super) fn processes(&self, role: Role) -> Vec<Vec<usize>> {
         let all = 0..self.runs.len();
         let unnamed = !self.names_processes();
-        if self.one_process || (unnamed && role == Role::Real && self.numbers_repeats()) {
+        if self.origin == Origin::OneProcess
+            || (unnamed && role == Role::Real && self.numbers_repeats())
+        {
             return vec![all.collect()];
         }
         if unnamed {
@@ -60,12 +71,15 @@ impl Side {
     /// Whether its runs were computed, as far as anything says so.
     pub(super) fn is_computed(&self) -> bool {
         let native = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.backend == NATIVE);
-        self.computed || self.runs.iter().all(native)
+        self.origin == Origin::Computed || self.runs.iter().all(native)
     }
 
     /// Whether several runs stand there that name no process, so that each was taken for one.
     fn assumes_processes(&self) -> bool {
-        self.runs.len() > 1 && !self.one_process && !self.is_computed() && !self.names_processes()
+        self.runs.len() > 1
+            && self.origin != Origin::OneProcess
+            && !self.is_computed()
+            && !self.names_processes()
     }
 
     fn names_processes(&self) -> bool {
@@ -75,7 +89,7 @@ impl Side {
 
     /// Whether its runs were measured, as far as they say: then one alone is no prediction.
     pub(super) fn measured(&self) -> bool {
-        self.one_process || self.names_processes()
+        self.origin == Origin::OneProcess || self.names_processes()
     }
 
     pub(super) fn summary(&self, role: Role) -> SideSummary {

@@ -9,7 +9,7 @@ use super::model::CaseModel;
 use super::record::{CASE_BUDGET, TOKEN_IDS};
 use super::recording::{RECORDING, RecordedRun, Recording};
 use super::sides::Stage;
-use super::{CaseFile, Fingerprints, Gate, GateError, RecordError, provenance, workload};
+use super::{CaseFile, Gate, GateError, RecordError, provenance};
 use crate::case::{Case, Side};
 use crate::compare::{Comparison, Rules, compare, distinct, too_noisy, widened};
 use crate::files::{FileError, NewDir, size_of};
@@ -66,20 +66,10 @@ impl Gate {
             return Err(RecordError::Dirty.into());
         }
         let context = self.context(&|_, _, _| {});
-        let model = CaseModel::new(&case, context);
-        let workload = workload::workload(&case, &model, &context)?;
-        let inputs = Fingerprints::of_inputs(&case, &workload, &model, &context)?;
-        let stage = |recording| Stage {
-            case: &case,
-            model: &model,
-            workload: &workload,
-            inputs: &inputs,
-            recording,
-            context,
-        };
-        let Some(new) = stage(source).recorded()? else { return Err(none().into()) };
         let baseline = recording_of(file, &context);
-        let elsewhere = elsewhere(&case, &model, &new)?;
+        let stage = Stage::new(&case, &baseline, context)?;
+        let Some(new) = stage.recorded_in(source)? else { return Err(none().into()) };
+        let elsewhere = elsewhere(&case, &stage.model, &new)?;
         let target = match &elsewhere {
             Some(name) => baseline.join(CROSS_MACHINE).join(name),
             None => baseline,
@@ -89,7 +79,7 @@ impl Gate {
             hold_to_tolerances(&case, file, &new)?;
         }
         // An old one that is stale or faulty is no reason to keep it.
-        let change = match stage(&target).recorded() {
+        let change = match stage.recorded_in(&target) {
             Ok(None) => Err("there is none so far".to_owned()),
             Ok(Some(old)) => {
                 compare(&old.side, &new.side, &Rules::default()).map_err(|e| e.to_string())
@@ -102,28 +92,14 @@ impl Gate {
         acceptance.within_budget()?;
         Ok(acceptance)
     }
-}
 
-impl Gate {
     /// Holds a recording to its case's tolerances: it must be able to decide them.
     ///
     /// # Errors
     /// A recording that is not of this case as it stands, or too noisy for its tolerances.
     pub fn hold_recording(&self, file: &CaseFile, dir: &Path) -> Result<(), GateError> {
         let case = Case::read(&file.path)?;
-        let context = self.context(&|_, _, _| {});
-        let model = CaseModel::new(&case, context);
-        let workload = workload::workload(&case, &model, &context)?;
-        let inputs = Fingerprints::of_inputs(&case, &workload, &model, &context)?;
-        let stage = Stage {
-            case: &case,
-            model: &model,
-            workload: &workload,
-            inputs: &inputs,
-            recording: dir,
-            context,
-        };
-        match stage.recorded()? {
+        match Stage::new(&case, dir, self.context(&|_, _, _| {}))?.recorded()? {
             Some(recorded) => hold_to_tolerances(&case, file, &recorded),
             None => Ok(()),
         }

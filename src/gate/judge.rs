@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use super::discover::CaseFile;
 use super::fingerprint::Fingerprints;
 use super::loaded::LoadedSide;
-use super::model::{CPU, CaseModel};
+use super::model::CPU;
 use super::settings::has_gpu;
-use super::sides::Stage;
-use super::workload::workload;
+use super::sides::{Elsewhere, Stage};
 use super::{Context, GateError, provenance};
 use crate::case::{Case, Side};
 use crate::compare::{
@@ -200,25 +199,15 @@ fn judge_sides(
     live: bool,
     context: &Context<'_>,
 ) -> Result<Judged, GateError> {
-    let model = CaseModel::new(&case, *context);
-    let workload = workload(&case, &model, context)?;
-    let inputs = Fingerprints::of_inputs(&case, &workload, &model, context)?;
-    let stage = Stage {
-        case: &case,
-        model: &model,
-        workload: &workload,
-        inputs: &inputs,
-        recording,
-        context: *context,
-    };
+    let stage = Stage::new(&case, recording, *context)?;
+    let (model, workload) = (&stage.model, &stage.workload);
+    let mut fingerprints = stage.inputs()?.clone();
     // The simulator's profile; one that is measured now comes before the run that it predicts. Runs that
     // are given need it only where it lies ready.
     let profile = match &case.sim {
         Side::Native { profile, .. } => {
             let ready = model.profile_dir(profile).is_some_and(|dir| dir.is_dir());
-            (ready || sim_side == case.sim)
-                .then(|| model.profile(profile, &workload))
-                .transpose()?
+            (ready || sim_side == case.sim).then(|| model.profile(profile, workload)).transpose()?
         }
         _ => None,
     };
@@ -231,7 +220,7 @@ fn judge_sides(
         judge_few: !case.expect_outside.is_empty(),
         ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
         allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
-        same_plans: same_plans(&case, &workload),
+        same_plans: same_plans(&case, workload),
         stated_kappa: case.kappa.iter().copied().collect(),
         ..Rules::default()
     };
@@ -250,22 +239,15 @@ fn judge_sides(
     rules.lent = anew(&shown)?.as_ref().map(Comparison::spreads);
     let comparison = compare(&real.side, &sim.side, &rules)?;
     let baseline = anew(&Rules { tolerances: comparison.gated(), ..rules.clone() })?;
-    let mut cross = Vec::new();
-    let shown = Rules { same_plans: false, ..shown };
     let elsewhere = if live { Vec::new() } else { stage.recorded_elsewhere()? };
+    let mut cross = Vec::new();
     for other in &elsewhere {
-        let compared = match &other.side {
-            Ok(loaded) => compare(&loaded.side, &sim.side, &shown).map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match compared {
+        match against_elsewhere(other, &sim.side, &shown) {
             Ok(comparison) => cross.push((other.name.clone(), comparison)),
             Err(error) => notes.push(format!("cross-machine, {}: {error}", other.name)),
         }
     }
     let [real_dir, sim_dir] = [&real_side, &sim_side].map(|side| stage.recording_of(side));
-    let recordings = [real_dir.clone(), sim_dir.clone()];
-    let mut fingerprints = inputs.clone();
     fingerprints.add_side("real", &real.side, real_dir.as_deref());
     fingerprints.add_side("sim", &sim.side, sim_dir.as_deref());
     for other in &elsewhere {
@@ -273,13 +255,25 @@ fn judge_sides(
         let dir = other.dir.strip_prefix(context.root).unwrap_or(&other.dir);
         fingerprints.add_side("cross", &loaded.side, Some(dir));
     }
-    fingerprints.add_recordings(recordings, context)?;
+    fingerprints.add_recordings([real_dir, sim_dir], context)?;
     let device = real
         .side
         .runs
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
     Ok(Judged { case, comparison, baseline, cross, notes, fingerprints, device, live })
+}
+
+/// The sim side against a recording from another machine, or why the two cannot be compared.
+fn against_elsewhere(
+    other: &Elsewhere,
+    sim: &compare::Side,
+    shown: &Rules,
+) -> Result<Comparison, String> {
+    let loaded = other.side.as_ref().map_err(GateError::to_string)?;
+    // It is shown, never judged.
+    let rules = Rules { same_plans: false, ..shown.clone() };
+    compare(&loaded.side, sim, &rules).map_err(|error| error.to_string())
 }
 
 /// The same engine measured anew, held to the case's tolerances against its own recording.

@@ -1,7 +1,7 @@
 //! Runs as one side of a comparison: of one kind, of the case's workload, and timed in one place.
 
 use super::GateError;
-use crate::compare;
+use crate::compare::{Origin, Side};
 use crate::run::{Boundary, Run, RunMeta};
 use crate::workload::Workload;
 
@@ -12,20 +12,9 @@ pub(super) type Runs = (Vec<Run>, Vec<String>);
 #[derive(Debug)]
 pub struct LoadedSide {
     /// The runs.
-    pub side: compare::Side,
+    pub side: Side,
     /// Checks that had to be skipped.
     pub notes: Vec<String>,
-}
-
-/// Where a side's runs come from, apart from what they say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// Files.
-    Recorded,
-    /// This process measured all of them.
-    Here,
-    /// A program computed them.
-    Computed,
 }
 
 pub(super) fn finish(
@@ -61,13 +50,7 @@ pub(super) fn finish(
         ));
     }
     mixed(&runs, &labels)?;
-    let side = compare::Side {
-        labels,
-        runs,
-        boundary,
-        one_process: origin == Origin::Here,
-        computed: origin == Origin::Computed,
-    };
+    let side = Side { labels, runs, boundary, origin };
     Ok(LoadedSide { side, notes })
 }
 

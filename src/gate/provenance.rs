@@ -53,11 +53,12 @@ pub(super) struct Origin {
 
 /// Whether two sides were measured on one machine, as far as they say.
 pub(super) fn same_machine(a: &Side, b: &Side) -> bool {
-    let machines = |side: &'_ Side| -> Vec<RunMeta> {
-        side.runs.iter().filter_map(|run| run.meta.clone()).collect()
-    };
-    let (a, b) = (machines(a), machines(b));
-    a.iter().all(|a| b.iter().all(|b| Machine::of_run(a).unlike(&Machine::of_run(b)).is_none()))
+    machines(a).all(|a| machines(b).all(|b| a.unlike(&b).is_none()))
+}
+
+/// The machines that the runs of a side name.
+fn machines(side: &Side) -> impl Iterator<Item = Machine<'_>> {
+    side.runs.iter().filter_map(|run| run.meta.as_ref()).map(Machine::of_run)
 }
 
 /// Refuses runs that fitted the profile: they would judge what they made.
@@ -77,8 +78,7 @@ pub(super) fn fit_and_gate(profile: &ProfileMeta, real: &Side) -> Result<(), Gat
 /// A name for the machine of `real`, where it is another than the profile's.
 pub(super) fn elsewhere(profile: &ProfileMeta, real: &Side, hardware: &str) -> Option<String> {
     let of_profile = Machine::of_profile(profile);
-    let mut machines = real.runs.iter().filter_map(|run| run.meta.as_ref()).map(Machine::of_run);
-    let other = machines.find(|machine| of_profile.unlike(machine).is_some())?;
+    let other = machines(real).find(|machine| of_profile.unlike(machine).is_some())?;
     let id = other.uuid.map(|uuid| uuid.trim_start_matches("GPU-").to_owned());
     // A machine without a GPU goes by its CPU.
     let id = id.unwrap_or_else(|| sha256_hex(other.host.unwrap_or_default().as_bytes()));

@@ -5,10 +5,10 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::fingerprint::{Fingerprint, Fingerprints};
-use super::model::CaseModel;
+use super::fingerprint::Fingerprint;
 use super::recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
-use super::{CaseFile, Gate, GateError, RecordError, workload};
+use super::sides::Stage;
+use super::{CaseFile, Gate, GateError, RecordError};
 use crate::case::{Case, Side};
 use crate::compare::{self, Metric};
 use crate::files::{FileError, TableWriter, put_in_place, size_of, write_file};
@@ -22,6 +22,10 @@ const ALWAYS_WHOLE: usize = 5;
 const PROGRESS: &str = "progress.json";
 /// Token ids, once a recording.
 pub(super) const TOKEN_IDS: &str = "token_ids.csv.zst";
+
+/// Whether nobody could build this simgate again: its tree had uncommitted changes, or its commit is
+/// unknown.
+const UNREPEATABLE: bool = crate::DIRTY || crate::COMMIT.is_none();
 
 /// What a recording is asked to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,22 +82,19 @@ impl Gate {
         if case.live_only {
             return Err(RecordError::LiveOnly { case: file.name.clone() }.into());
         }
-        // A build that does not know its commit cannot be built again either.
-        if (crate::DIRTY || crate::COMMIT.is_none()) && !options.allow_dirty {
+        if UNREPEATABLE && !options.allow_dirty {
             return Err(RecordError::Dirty.into());
         }
         if options.out.starts_with(&self.baselines) {
             return Err(RecordError::IntoBaselines { out: options.out.clone() }.into());
         }
-        let context = self.context(&|_, _, _| {});
-        let model = CaseModel::new(&case, context);
-        let workload = workload::workload(&case, &model, &context)?;
+        let stage = Stage::new(&case, "", self.context(&|_, _, _| {}))?;
         // What could never be judged is not worth recording.
         let total = processes as usize * repeats as usize;
         if case.expect_outside.is_empty() {
-            compare::can_carry(&case.tolerances, workload.requests.len(), total)?;
+            compare::can_carry(&case.tolerances, stage.workload.requests.len(), total)?;
         }
-        let inputs = Fingerprints::of_inputs(&case, &workload, &model, &context)?.of_recording();
+        let inputs = stage.inputs()?.of_recording();
         let target = options.out.join(&file.relative);
         let recipe = Recipe { processes, repeats, warmup };
         Ok(Recorder::open(file, recipe, target, inputs, options)?)
@@ -125,7 +126,7 @@ impl Recorder {
             case: file.name.clone(),
             reason: options.reason.clone(),
             commit: crate::COMMIT.map(str::to_owned),
-            dirty: crate::DIRTY || crate::COMMIT.is_none(),
+            dirty: UNREPEATABLE,
             program: options.program.clone(),
             host: options.host.clone(),
             recipe,

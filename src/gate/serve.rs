@@ -1,11 +1,9 @@
 //! One side of a case by itself: what `simgate workload`, `real`, `sim` and `record` need of it.
 
-use super::fingerprint::Fingerprints;
 use super::judge::recording_of;
 use super::loaded::LoadedSide;
-use super::model::CaseModel;
 use super::sides::Stage;
-use super::{CaseFile, Gate, GateError, Progress, workload};
+use super::{CaseFile, Gate, GateError, Progress};
 use crate::case::{Case, Side};
 use crate::workload::Workload;
 
@@ -25,8 +23,7 @@ impl Gate {
     /// A faulty case, or a workload that cannot be read or made.
     pub fn workload(&self, file: &CaseFile) -> Result<Workload, GateError> {
         let case = Case::read(&file.path)?;
-        let context = self.context(&|_, _, _| {});
-        workload::workload(&case, &CaseModel::new(&case, context), &context)
+        Ok(Stage::new(&case, "", self.context(&|_, _, _| {}))?.workload)
     }
 
     /// The runs of one side of a case. A candle side runs live where the settings say so.
@@ -41,18 +38,7 @@ impl Gate {
     ) -> Result<LoadedSide, GateError> {
         let case = Case::read(&file.path)?;
         let context = self.context(progress);
-        let model = CaseModel::new(&case, context);
-        let workload = workload::workload(&case, &model, &context)?;
-        let recording = recording_of(file, &context);
-        let inputs = Fingerprints::of_inputs(&case, &workload, &model, &context)?;
-        let stage = Stage {
-            case: &case,
-            model: &model,
-            workload: &workload,
-            inputs: &inputs,
-            recording: &recording,
-            context,
-        };
+        let stage = Stage::new(&case, recording_of(file, &context), context)?;
         let side = match role {
             Role::Real => &case.real,
             Role::Sim => &case.sim,

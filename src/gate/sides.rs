@@ -1,20 +1,21 @@
 //! From a side in a case to its runs: who serves, where it was timed, and whether it was this
 //! workload.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::fingerprint::Fingerprints;
-use super::loaded::{LoadedSide, Origin, Runs, finish, same_workload};
+use super::loaded::{LoadedSide, Runs, finish, same_workload};
 use super::model::CaseModel;
 use super::recording::{self, Recording};
-use super::{Context, GateError};
+use super::{Context, GateError, workload};
 use crate::backend::{Backend, BackendError, Kind, Native, Recorded};
 #[cfg(feature = "candle")]
 use crate::backend::{Candle, Transformers};
 use crate::case::{Case, Side};
-use crate::compare;
+use crate::compare::{self, Origin};
 use crate::engine::EngineConfig;
 use crate::run::{self, Boundary, Run, RunError};
 use crate::study;
@@ -40,23 +41,56 @@ pub(super) struct Elsewhere {
 /// A case with everything that its sides share.
 pub(super) struct Stage<'a> {
     pub case: &'a Case,
-    pub model: &'a CaseModel<'a>,
-    pub workload: &'a Workload,
-    /// Fingerprints of what both sides start from.
-    pub inputs: &'a Fingerprints,
+    pub model: CaseModel<'a>,
+    pub workload: Workload,
     /// Where the case's own recording lies.
-    pub recording: &'a Path,
-    pub context: Context<'a>,
+    recording: PathBuf,
+    context: Context<'a>,
+    inputs: OnceCell<Fingerprints>,
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// Reads or makes what both sides of `case` share. Its own recording lies at `recording`.
+    ///
+    /// # Errors
+    /// A workload that cannot be read or made.
+    pub fn new(
+        case: &'a Case,
+        recording: impl Into<PathBuf>,
+        context: Context<'a>,
+    ) -> Result<Self, GateError> {
+        let model = CaseModel::new(case, context);
+        let workload = workload::workload(case, &model, &context)?;
+        Ok(Self {
+            case,
+            model,
+            workload,
+            recording: recording.into(),
+            context,
+            inputs: OnceCell::new(),
+        })
+    }
+
+    /// Fingerprints of what both sides start from.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn inputs(&self) -> Result<&Fingerprints, GateError> {
+        if let Some(inputs) = self.inputs.get() {
+            return Ok(inputs);
+        }
+        let inputs =
+            Fingerprints::of_inputs(self.case, &self.workload, &self.model, &self.context)?;
+        Ok(self.inputs.get_or_init(|| inputs))
+    }
+
     /// Serves or replays `side`. `real` is the other side, once it has run: a simulator serves the
     /// lengths that the real side came to.
     ///
     /// # Errors
     /// A side that cannot run or be read, or whose runs are of another workload, engine or boundary.
     pub fn load(&self, side: &Side, real: Option<&compare::Side>) -> Result<LoadedSide, GateError> {
-        let (case, workload, context) = (self.case, self.workload, &self.context);
+        let (case, workload, context) = (self.case, &self.workload, &self.context);
         let mut origin = Origin::Recorded;
         let (runs, declared) = match side {
             Side::Recorded { runs, boundary } => {
@@ -67,17 +101,17 @@ impl Stage<'_> {
             Side::Candle { .. } | Side::Transformers
                 if !context.settings.live && !case.live_only =>
             {
-                if !has_runs(self.recording) {
+                if !has_runs(&self.recording) {
                     return Err(GateError::NoBaseline { dir: self.recording.to_owned() });
                 }
                 (self.replay(&[self.recording.to_owned()])?, None)
             }
             Side::Candle { repeats, warmup, .. } => {
-                origin = Origin::Here;
+                origin = Origin::OneProcess;
                 (self.candle(*repeats, *warmup)?, None)
             }
             Side::Transformers => {
-                origin = Origin::Here;
+                origin = Origin::OneProcess;
                 (self.transformers()?, None)
             }
             Side::Native { profile, seeds } => {
@@ -87,7 +121,7 @@ impl Stage<'_> {
             Side::Registered { name, repeats, boundary } => {
                 let (runs, kind) = serve(name, *repeats, case.live_only, workload, context)?;
                 origin = match kind {
-                    Kind::Measured => Origin::Here,
+                    Kind::Measured => Origin::OneProcess,
                     Kind::Seeded | Kind::Deterministic => Origin::Computed,
                     Kind::Recorded { .. } => Origin::Recorded,
                 };
@@ -106,12 +140,20 @@ impl Stage<'_> {
     /// # Errors
     /// A faulty or stale recording.
     pub fn recorded(&self) -> Result<Option<LoadedSide>, GateError> {
-        if !has_runs(self.recording) {
+        self.recorded_in(&self.recording)
+    }
+
+    /// The recording of the case in `dir`; `None` where there is none.
+    ///
+    /// # Errors
+    /// A faulty or stale recording.
+    pub fn recorded_in(&self, dir: &Path) -> Result<Option<LoadedSide>, GateError> {
+        if !has_runs(dir) {
             return Ok(None);
         }
-        let runs = self.replay(&[self.recording.to_owned()])?;
+        let runs = self.replay(&[dir.to_owned()])?;
         for (run, label) in runs.0.iter().zip(&runs.1) {
-            same_workload(run, label, self.workload)?;
+            same_workload(run, label, &self.workload)?;
         }
         finish(runs, None, Origin::Recorded).map(Some)
     }
@@ -122,7 +164,7 @@ impl Stage<'_> {
     /// A folder that cannot be read.
     pub fn recorded_elsewhere(&self) -> Result<Vec<Elsewhere>, GateError> {
         let mut found = Vec::new();
-        for dir in run::cross_machine(self.recording)? {
+        for dir in run::cross_machine(&self.recording)? {
             let name = dir.file_name().map(|n| n.to_string_lossy().into_owned());
             let runs = self.replay(std::slice::from_ref(&dir));
             let side = runs.and_then(|runs| finish(runs, None, Origin::Recorded));
@@ -147,7 +189,7 @@ impl Stage<'_> {
         for dir in dirs {
             recording::verify(dir)?;
         }
-        let (runs, labels) = replay(dirs, self.workload, self.context.root)?;
+        let (runs, labels) = replay(dirs, &self.workload, self.context.root)?;
         let expected = run::Hashes {
             workload: Some(self.workload.hash()),
             engine: self.case.engine.as_ref().map(EngineConfig::hash),
@@ -181,7 +223,8 @@ impl Stage<'_> {
             {
                 // What the recording says it was made from tells which file was edited.
                 let recording = dirs.iter().find_map(|dir| Recording::read(dir).ok().flatten());
-                let changes = recording.map(|r| self.inputs.changes_since_recording(&r.inputs));
+                let changes = recording.zip(self.inputs().ok());
+                let changes = changes.map(|(r, inputs)| inputs.changes_since_recording(&r.inputs));
                 return Err(GateError::Stale {
                     run: label.to_owned(),
                     what,
@@ -201,10 +244,10 @@ impl Stage<'_> {
             Candle::new(self.model.loaded()?, self.model.engine()?, self.context.settings.process);
         let failed = |source| GateError::Backend { name: "candle".to_owned(), repeat: 0, source };
         (self.context.progress)("real: candle, warm-up", 0, 1);
-        candle.warm_up(self.workload, warmup).map_err(failed)?;
+        candle.warm_up(&self.workload, warmup).map_err(failed)?;
         let mut runs = Vec::new();
         for repeat in 0..repeats {
-            runs.extend(collect(&mut candle, "candle", repeat..repeat + 1, self.workload)?);
+            runs.extend(collect(&mut candle, "candle", repeat..repeat + 1, &self.workload)?);
             (self.context.progress)("real: candle", u64::from(repeat) + 1, u64::from(repeats));
         }
         Ok((runs, (0..repeats).map(|repeat| format!("candle, live #{repeat}")).collect()))
@@ -232,7 +275,7 @@ impl Stage<'_> {
         self.check_vocabulary()?;
         let ignore_eos = self.case.engine.as_ref().is_some_and(|engine| engine.ignore_eos);
         let mut stock = Transformers::open(&self.model.folder()?, ignore_eos)?;
-        let runs = collect(&mut stock, "transformers", 0..1, self.workload)?;
+        let runs = collect(&mut stock, "transformers", 0..1, &self.workload)?;
         (self.context.progress)("real: transformers", 1, 1);
         Ok((runs, vec!["transformers (single-stream), live #0".to_owned()]))
     }
@@ -254,14 +297,14 @@ impl Stage<'_> {
         real: Option<&compare::Side>,
     ) -> Result<Runs, GateError> {
         let mut native = self.simulator(profile, real)?;
-        let runs = collect(&mut native, "native", 0..seeds, self.workload)?;
+        let runs = collect(&mut native, "native", 0..seeds, &self.workload)?;
         (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
         Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
     }
 
     /// simgate's own simulator, which serves the lengths that `real` came to.
     fn simulator(&self, profile: &str, real: Option<&compare::Side>) -> Result<Native, GateError> {
-        let profile = self.model.profile(profile, self.workload)?;
+        let profile = self.model.profile(profile, &self.workload)?;
         let engine = self.model.engine()?;
         let stops_early = !engine.ignore_eos;
         let native = Native::new(profile, &self.model.config()?, engine);
@@ -282,7 +325,7 @@ impl Stage<'_> {
         let Side::Native { profile, seeds } = &self.case.sim else { return Ok(None) };
         let native = self.simulator(profile, Some(real))?;
         let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
-        study::kappas(&native, self.workload, *seeds).map(Some).map_err(failed)
+        study::kappas(&native, &self.workload, *seeds).map(Some).map_err(failed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! How much load amplifies step-time errors, found by simulating with faster and slower steps.
 
 use crate::backend::{BackendError, Native};
-use crate::compare::{CompareError, Kappas, Side, amplification};
+use crate::compare::{CompareError, Kappas, Origin, Side, amplification};
 use crate::run::Boundary;
 use crate::workload::Workload;
 
@@ -20,8 +20,7 @@ pub fn kappas(native: &Native, workload: &Workload, seeds: u32) -> Result<Kappas
             labels: (0..seeds).map(|seed| format!("steps x {scale}, seed {seed}")).collect(),
             runs: (0..seeds).map(run).collect::<Result<_, _>>()?,
             boundary: Boundary::Engine,
-            one_process: false,
-            computed: true,
+            origin: Origin::Computed,
         })
     };
     let failed = |error: CompareError| BackendError::Failed(error.to_string());
