@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 #[cfg(feature = "candle")]
+pub mod recordings;
+#[cfg(feature = "candle")]
 pub mod stock;
 
 use std::fs;
