@@ -21,8 +21,6 @@ mod transformers;
 
 #[cfg(feature = "candle")]
 pub use candle::{Candle, LoadedModel, Warmup, host, now};
-#[cfg(feature = "candle")]
-pub use gpu::Gpu;
 pub use native::Native;
 pub use recorded::Recorded;
 pub use registry::Registry;

@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use simgate::gate::{CaseFile, Gate, Settings};
 
 mod accept;
+#[cfg(feature = "candle")]
+mod bench;
 mod check;
 mod compare;
 mod new;
@@ -59,6 +61,8 @@ enum Command {
     #[cfg(feature = "candle")]
     Record(record::Record),
     Accept(accept::Accept),
+    #[cfg(feature = "candle")]
+    Bench(bench::Bench),
     /// Print the JSON Schema of a case file
     ///
     /// Example: simgate schema > cases/case.schema.json
@@ -125,6 +129,8 @@ pub fn main() -> ExitCode {
         Command::Profile(profile) => profile.run(),
         #[cfg(feature = "candle")]
         Command::Record(record) => record.run(),
+        #[cfg(feature = "candle")]
+        Command::Bench(bench) => bench.run(),
         Command::Schema => {
             say!("{}", simgate::case::schema::json_schema().trim_end());
             Ok(WITHIN)

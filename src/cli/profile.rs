@@ -58,7 +58,7 @@ impl Profile {
             anyhow::ensure!(value > 0, "--{flag} is 0: it is at least 1");
         }
         let loaded = LoadedModel::open(&self.models.join(&self.model), &Placement::cpu())?;
-        let positions = loaded.model.config.max_positions;
+        let positions = loaded.config.max_positions;
         for (flag, value) in [("max-tokens", self.max_tokens), ("max-context", self.max_context)] {
             anyhow::ensure!(
                 value <= positions,

@@ -3,15 +3,18 @@
 
 use thiserror::Error;
 
-use crate::backend::LoadedModel;
 use crate::backend::candle::{host, now};
+use crate::backend::{BackendError, LoadedModel};
 use crate::engine::EngineError;
 use crate::model::ModelError;
 use crate::predict::PredictError;
 use crate::profile::{Profile, ProfileMeta};
 
 mod ops;
+mod speed;
 mod steps;
+
+pub use speed::{SHAPES, Shape, Speed, Timing, speed};
 
 /// How far a profile reaches. Nothing beyond is ever predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,15 @@ pub enum CollectError {
     /// A calibration run failed.
     #[error("calibration: {0}")]
     Engine(#[from] EngineError),
+    /// A benchmark without a GPU.
+    #[error("the model lies on no GPU")]
+    NoGpu,
+    /// A serving loop failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A model on a GPU.
+    #[error("profiles of a GPU are not in this version: `simgate profile` measures the CPU")]
+    OnGpu,
     /// The profile does not cover its own calibration.
     #[error("calibration: {0}")]
     Predict(#[from] PredictError),
@@ -57,12 +69,13 @@ pub fn collect(
     ranges: Ranges,
     progress: Progress<'_>,
 ) -> Result<Profile, CollectError> {
+    let model = loaded.on_cpu().ok_or(CollectError::OnGpu)?;
     let started_at = now();
     let mut profile = Profile {
         meta: ProfileMeta {
             schema_version: 1,
             model: name.to_owned(),
-            model_config: loaded.model.config.hash(),
+            model_config: loaded.config.hash(),
             weights: loaded.weights.to_string(),
             device: "cpu".to_owned(),
             device_uuid: None,
@@ -73,11 +86,11 @@ pub fn collect(
             ended_at: started_at.clone(),
             started_at,
         },
-        ops: ops::measure(&loaded.model, ranges, progress)?,
+        ops: ops::measure(model, ranges, progress)?,
         host: Vec::new(),
         residuals: Vec::new(),
     };
-    steps::calibrate(&mut profile, loaded, ranges, progress)?;
+    steps::calibrate(&mut profile, model, ranges, progress)?;
     profile.meta.ended_at = now();
     Ok(profile)
 }

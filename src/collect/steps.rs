@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{CollectError, Progress, Ranges};
-use crate::backend::LoadedModel;
 use crate::backend::candle::CandleExecutor;
 use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Policy, serve};
+use crate::model::Qwen3;
 use crate::predict::Predictor;
 use crate::profile::{HostEntry, Profile, Residual, Span};
 use crate::run::{Run, StepRecord};
@@ -19,7 +19,7 @@ const RUNS: u64 = 4;
 /// Adds host spans and residuals to `profile`, which has its ops already.
 pub(super) fn calibrate(
     profile: &mut Profile,
-    loaded: &LoadedModel,
+    model: &Qwen3,
     ranges: Ranges,
     progress: Progress<'_>,
 ) -> Result<(), CollectError> {
@@ -38,7 +38,7 @@ pub(super) fn calibrate(
         // A full batch and a lone request in turn, so that both ends of every range occur.
         let sequences = if seed % 2 == 0 { ranges.max_sequences } else { 1 };
         let workload = workload(Ranges { max_sequences: sequences, ..ranges }, seed);
-        let mut executor = CandleExecutor::new(&loaded.model, &workload, &engine)?;
+        let mut executor = CandleExecutor::on_cpu(model, &workload, &engine)?;
         let mut clock = MonotonicClock::start();
         let served = serve(&workload, &engine, Limits::default(), &mut executor, &mut clock)?;
         progress("profile: calibration runs", seed + 1, 2 * RUNS);
@@ -51,7 +51,7 @@ pub(super) fn calibrate(
         .into_iter()
         .flat_map(|span| host(span, runs.iter().flat_map(|run| spans(run, span))))
         .collect();
-    let predictor = Predictor::new(profile, &loaded.model.config);
+    let predictor = Predictor::new(profile, &model.config);
     for run in &runs {
         for step in &run.steps {
             profile.residuals.push(residual(&predictor, run, step)?);

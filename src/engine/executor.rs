@@ -31,6 +31,8 @@ pub struct StepOutcome {
     /// For each item that completes its request's known tokens, in plan order, the token that
     /// follows; empty when the executor does not compute any.
     pub tokens: Vec<u32>,
+    /// The size that it was padded to, as in `step_metrics.csv`; empty where steps are not padded.
+    pub bucket: String,
     /// Which of the emitted tokens, by their number in plan order, end their text, where the executor
     /// knows it without knowing the token.
     pub stopped: Vec<usize>,

@@ -162,7 +162,7 @@ impl<'a> Server<'a> {
             prefill_tokens: tokens - decode_sequences,
             decode_sequences,
             kv_tokens: plan.items.iter().map(|i| u64::from(i.context + i.tokens)).sum(),
-            bucket: String::new(),
+            bucket: outcome.bucket.clone(),
             idle_before_ns: start_ns.saturating_sub(idle_since),
             schedule_ns: scheduled_ns - start_ns + spans.schedule_ns,
             prepare_ns: spans.prepare_ns,

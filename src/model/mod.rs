@@ -8,9 +8,17 @@ use thiserror::Error;
 use crate::files::FileError;
 
 mod batch;
+mod bucket;
 mod config;
+#[cfg(feature = "cuda")]
+mod gpu;
+mod gpu_ops;
 #[cfg(feature = "candle")]
 mod kv_cache;
+#[cfg(feature = "candle")]
+mod layers;
+#[cfg(all(feature = "candle", not(feature = "cuda")))]
+mod no_gpu;
 mod ops;
 #[cfg(feature = "candle")]
 mod placement;
@@ -20,9 +28,15 @@ mod qwen3;
 mod weights;
 
 pub use batch::{Batch, BatchSequence};
+pub use bucket::{Buckets, StepKind, StepSize};
 pub use config::ModelConfig;
+#[cfg(feature = "cuda")]
+pub use gpu::{GpuForward, GpuModel};
+pub use gpu_ops::{GpuLimits, GpuOp, GraphMemory};
 #[cfg(feature = "candle")]
 pub use kv_cache::KvCache;
+#[cfg(all(feature = "candle", not(feature = "cuda")))]
+pub use no_gpu::{GpuForward, GpuModel};
 pub use ops::{Op, OpCall, Shape, op_list};
 #[cfg(feature = "candle")]
 pub use placement::Placement;
@@ -73,6 +87,26 @@ pub enum ModelError {
         "the case is about a GPU, but this simgate was built without the feature `cuda`: build it with `--features cuda`, as the README's section on GPU machines says"
     )]
     WithoutCuda,
+    /// Graphs without a GPU.
+    #[error("`launch: graph` needs a GPU: say `launch: eager`, or another `hardware` than `cpu`")]
+    GraphOnCpu,
+    /// A step that no bucket holds.
+    #[error(
+        "a step of {} tokens and {} sequences fits no bucket: raise `chunk_tokens` or `max_sequences` in `engine:`",
+        size.tokens, size.sequences
+    )]
+    NoBucket {
+        /// What the step asks for.
+        size: StepSize,
+    },
+    /// Logits that are no numbers.
+    #[error(
+        "the logits of sequence {row} of a step are no numbers (NaN): the weights, or the KV cache, are broken"
+    )]
+    NotANumber {
+        /// The sequence among those whose token is wanted.
+        row: usize,
+    },
     /// candle's own error.
     #[cfg(feature = "candle")]
     #[error("candle: {0}")]

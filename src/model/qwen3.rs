@@ -10,6 +10,7 @@ use candle_nn::rotary_emb::rope_thd;
 
 use super::batch::{Batch, BatchSequence};
 use super::kv_cache::KvCache;
+use super::layers::Weights;
 use super::{ModelConfig, ModelError, Placement};
 
 /// A Qwen3 model.
@@ -17,25 +18,9 @@ pub struct Qwen3 {
     /// Its architecture.
     pub config: ModelConfig,
     placement: Placement,
-    embed: Tensor,
-    layers: Vec<Layer>,
-    norm: Tensor,
-    /// Shape (hidden, vocabulary), contiguous in its transpose.
-    lm_head: Tensor,
+    weights: Weights,
     cos: Tensor,
     sin: Tensor,
-}
-
-/// Matrices are stored as (out, in) and used transposed.
-struct Layer {
-    input_norm: Tensor,
-    qkv: Tensor,
-    q_norm: Tensor,
-    k_norm: Tensor,
-    out_proj: Tensor,
-    post_norm: Tensor,
-    gate_up: Tensor,
-    down: Tensor,
 }
 
 /// A batch on the device: what every layer needs of it.
@@ -68,36 +53,10 @@ impl Qwen3 {
         weights: &VarBuilder<'_>,
         folder: &Path,
     ) -> std::result::Result<Self, ModelError> {
-        Self::assemble(config, weights).map_err(|error| ModelError::Weights {
-            path: folder.to_owned(),
-            problem: error.to_string(),
-        })
-    }
-
-    fn assemble(config: &ModelConfig, weights: &VarBuilder<'_>) -> Result<Self> {
         let placement = Placement { device: weights.device().clone(), dtype: weights.dtype() };
-        let hidden = config.hidden_size;
-        let embed = weights.get((config.vocab_size, hidden), "model.embed_tokens.weight")?;
-        let lm_head = if config.tie_word_embeddings {
-            embed.clone()
-        } else {
-            weights.get((config.vocab_size, hidden), "lm_head.weight")?
-        };
-        let layers = (0..config.layers)
-            .map(|i| Layer::new(config, &weights.pp(format!("model.layers.{i}"))))
-            .collect::<Result<_>>()?;
+        let weights = Weights::new(config, weights, folder)?;
         let (cos, sin) = rope_tables(config, &placement)?;
-        let norm = weights.get(hidden, "model.norm.weight")?;
-        Ok(Self {
-            config: config.clone(),
-            placement,
-            embed,
-            layers,
-            norm,
-            lm_head: lm_head.t()?,
-            cos,
-            sin,
-        })
+        Ok(Self { config: config.clone(), placement, weights, cos, sin })
     }
 
     /// Where it lies.
@@ -167,7 +126,7 @@ impl Qwen3 {
     pub fn logits(&self, input: &StepInput, cache: &KvCache) -> Result<Option<Tensor>> {
         let mut x = self.embed(input)?;
         let (cos, sin) = self.angles(input)?;
-        for layer in 0..self.layers.len() {
+        for layer in 0..self.weights.layers.len() {
             let h = self.input_norm(layer, &x)?;
             let qkv = self.qkv(layer, &h)?;
             let qkv = self.qk_norm_rope(layer, &qkv, &cos, &sin)?;
@@ -185,7 +144,7 @@ impl Qwen3 {
 
     /// Embeddings of the packed tokens, shape (tokens, hidden).
     pub(crate) fn embed(&self, input: &StepInput) -> Result<Tensor> {
-        self.embed.index_select(&input.token_ids, 0)
+        self.weights.embed.index_select(&input.token_ids, 0)
     }
 
     /// Cosines and sines of the packed tokens' positions, each of shape (tokens, head dim / 2).
@@ -199,14 +158,14 @@ impl Qwen3 {
     }
 
     pub(crate) fn input_norm(&self, layer: usize, x: &Tensor) -> Result<Tensor> {
-        self.rms(x, &self.layers[layer].input_norm)
+        self.rms(x, &self.weights.layers[layer].input_norm)
     }
 
     pub(crate) fn qkv(&self, layer: usize, h: &Tensor) -> Result<Qkv> {
         let (tokens, _) = h.dims2()?;
         let (heads, kv_heads, dim) =
             (self.config.heads, self.config.kv_heads, self.config.head_dim);
-        let qkv = h.matmul(&self.layers[layer].qkv.t()?)?;
+        let qkv = h.matmul(&self.weights.layers[layer].qkv.t()?)?;
         let part = |from: usize, heads: usize| {
             qkv.narrow(1, from * dim, heads * dim)?.contiguous()?.reshape((tokens, heads, dim))
         };
@@ -224,7 +183,7 @@ impl Qwen3 {
         cos: &Tensor,
         sin: &Tensor,
     ) -> Result<Qkv> {
-        let layer = &self.layers[layer];
+        let layer = &self.weights.layers[layer];
         let turn = |x: &Tensor, norm: &Tensor| {
             rope_thd(&self.rms(x, norm)?.unsqueeze(0)?, cos, sin)?.squeeze(0)
         };
@@ -302,15 +261,15 @@ impl Qwen3 {
     }
 
     pub(crate) fn out_proj(&self, layer: usize, h: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        h.matmul(&self.layers[layer].out_proj.t()?)? + residual
+        h.matmul(&self.weights.layers[layer].out_proj.t()?)? + residual
     }
 
     pub(crate) fn post_norm(&self, layer: usize, x: &Tensor) -> Result<Tensor> {
-        self.rms(x, &self.layers[layer].post_norm)
+        self.rms(x, &self.weights.layers[layer].post_norm)
     }
 
     pub(crate) fn gate_up(&self, layer: usize, h: &Tensor) -> Result<Tensor> {
-        h.matmul(&self.layers[layer].gate_up.t()?)
+        h.matmul(&self.weights.layers[layer].gate_up.t()?)
     }
 
     pub(crate) fn silu_mul(&self, h: &Tensor) -> Result<Tensor> {
@@ -320,56 +279,21 @@ impl Qwen3 {
     }
 
     pub(crate) fn down(&self, layer: usize, h: &Tensor, residual: &Tensor) -> Result<Tensor> {
-        h.matmul(&self.layers[layer].down.t()?)? + residual
+        h.matmul(&self.weights.layers[layer].down.t()?)? + residual
     }
 
     /// The norm of the packed places `rows`, shape (rows, hidden).
     pub(crate) fn final_norm(&self, x: &Tensor, rows: &Tensor) -> Result<Tensor> {
-        self.rms(&x.index_select(rows, 0)?, &self.norm)
+        self.rms(&x.index_select(rows, 0)?, &self.weights.norm)
     }
 
     pub(crate) fn lm_head(&self, h: &Tensor) -> Result<Tensor> {
-        h.matmul(&self.lm_head)
+        h.matmul(&self.weights.lm_head.t()?)
     }
 
     /// One argmax for all rows, and one copy to the host.
     pub(crate) fn argmax(&self, logits: &Tensor) -> Result<Vec<u32>> {
         logits.argmax(D::Minus1)?.to_vec1()
-    }
-}
-
-impl Layer {
-    fn new(config: &ModelConfig, weights: &VarBuilder<'_>) -> Result<Self> {
-        let hidden = config.hidden_size;
-        let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-        let matrix =
-            |name: &str, rows, columns| weights.get((rows, columns), &format!("{name}.weight"));
-        let vector = |name: &str, size: usize| weights.get(size, &format!("{name}.weight"));
-        let qkv = Tensor::cat(
-            &[
-                matrix("self_attn.q_proj", q, hidden)?,
-                matrix("self_attn.k_proj", kv, hidden)?,
-                matrix("self_attn.v_proj", kv, hidden)?,
-            ],
-            0,
-        )?;
-        let gate_up = Tensor::cat(
-            &[
-                matrix("mlp.gate_proj", config.intermediate_size, hidden)?,
-                matrix("mlp.up_proj", config.intermediate_size, hidden)?,
-            ],
-            0,
-        )?;
-        Ok(Self {
-            input_norm: vector("input_layernorm", hidden)?,
-            qkv,
-            q_norm: vector("self_attn.q_norm", config.head_dim)?,
-            k_norm: vector("self_attn.k_norm", config.head_dim)?,
-            out_proj: matrix("self_attn.o_proj", hidden, q)?,
-            post_norm: vector("post_attention_layernorm", hidden)?,
-            gate_up,
-            down: matrix("mlp.down_proj", hidden, config.intermediate_size)?,
-        })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 
 use super::{ModelConfig, ModelError, Placement};
@@ -95,16 +96,39 @@ pub fn random_weights(
     let mut tensors = HashMap::new();
     for (stream, (name, shape)) in shapes(config).into_iter().enumerate() {
         let count = shape.iter().product();
-        let values: Vec<f32> = if name.contains("norm") {
-            vec![1.0; count]
-        } else {
-            let mut random = Random::new(seed, stream as u64);
-            let half_width = 0.02 * 3.0_f64.sqrt();
-            (0..count).map(|_| ((2.0 * random.unit() - 1.0) * half_width) as f32).collect()
+        let values = match name.contains("norm") {
+            true => vec![1.0; count],
+            false => uniform(count, seed, stream as u64),
         };
-        tensors.insert(name, Tensor::from_vec(values, shape, device)?.to_dtype(*dtype)?);
+        // Converted here: a GPU would have to load a kernel for it.
+        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(*dtype)?;
+        tensors.insert(name, tensor.to_device(device)?);
     }
     Ok(VarBuilder::from_tensors(tensors, *dtype, device))
+}
+
+/// Numbers that a thread draws at least.
+const PIECE: usize = 1 << 20;
+
+/// Uniform numbers with standard deviation 0.02, the same on any number of threads.
+fn uniform(count: usize, seed: u64, stream: u64) -> Vec<f32> {
+    let half_width = 0.02 * 3.0_f64.sqrt();
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let piece = count.div_ceil(threads).max(PIECE);
+    let mut values = vec![0.0; count];
+    std::thread::scope(|scope| {
+        for (i, values) in values.chunks_mut(piece).enumerate() {
+            scope.spawn(move || {
+                let mut random = Random::new(seed, stream);
+                random.skip((i * piece) as u64);
+                let draw = |value: &mut f32| {
+                    *value = ((2.0 * random.unit() - 1.0) * half_width) as f32;
+                };
+                values.iter_mut().for_each(draw);
+            });
+        }
+    });
+    values
 }
 
 /// All tensors of a model, by Hugging Face's names.

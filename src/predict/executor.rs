@@ -71,6 +71,6 @@ impl Executor for PredictingExecutor<'_> {
         };
         let end_ns = start_ns + spans.schedule_ns + spans.prepare_ns + spans.launch_ns;
         let stopped = self.stopped(plan, state);
-        Ok(StepOutcome { end_ns, spans, tokens: Vec::new(), stopped })
+        Ok(StepOutcome { end_ns, spans, stopped, ..StepOutcome::default() })
     }
 }

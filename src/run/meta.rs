@@ -55,9 +55,9 @@ pub struct RunMeta {
     /// The machine around it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
-    /// Clock rates at the run's start.
+    /// The state that the GPU was in right after the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clocks: Option<Clocks>,
+    pub gpu_state: Option<GpuState>,
     /// The engine's build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_build: Option<EngineBuild>,
@@ -70,6 +70,9 @@ pub struct RunMeta {
     /// KV blocks the engine resolved to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv_blocks: Option<u32>,
+    /// The graphs that its steps were launched as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphs: Option<Graphs>,
     /// Rounds of warm-up before the first repeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup: Option<u32>,
@@ -131,14 +134,31 @@ pub struct Host {
     pub cores: Option<u32>,
 }
 
-/// Clock rates in MHz.
+/// A GPU's state: whether anything but the work itself set its pace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Clocks {
-    /// Multiprocessors.
+pub struct GpuState {
+    /// Clock rate of the multiprocessors, MHz.
     pub sm_mhz: u32,
-    /// Device memory.
+    /// The highest that it has, MHz.
+    pub max_sm_mhz: u32,
+    /// Clock rate of the memory, MHz.
     pub memory_mhz: u32,
+    /// Why the driver holds the clocks down, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<String>,
+    /// Processes that use it.
+    pub processes: u32,
+}
+
+/// What the captured graphs of an engine take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graphs {
+    /// Graphs.
+    pub count: u32,
+    /// Bytes of GPU memory.
+    pub bytes: u64,
 }
 
 /// The build of an engine.
@@ -196,11 +216,12 @@ impl RunMeta {
             run_id: None,
             device: None,
             host: None,
-            clocks: None,
+            gpu_state: None,
             engine_build: None,
             weights: None,
             hashes: Hashes::default(),
             kv_blocks: None,
+            graphs: None,
             warmup: None,
             stationary: None,
             repeat: None,

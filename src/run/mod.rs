@@ -25,7 +25,7 @@ pub use directory::{
 pub use fault::fault;
 pub use gaps::GapPercentiles;
 pub use meta::{
-    Boundary, Clocks, Device, EngineBuild, Hashes, Host, HostSpeed, NATIVE,
+    Boundary, Device, EngineBuild, GpuState, Graphs, Hashes, Host, HostSpeed, NATIVE,
     RUN_META_SCHEMA_VERSION, RunMeta, Weights,
 };
 pub use steps::{PlanRecord, StepRecord};

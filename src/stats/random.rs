@@ -17,6 +17,12 @@ impl Random {
         Self(generator)
     }
 
+    /// Passes over `count` numbers of [`Random::unit`] or [`Random::bits`], as if they were drawn.
+    pub fn skip(&mut self, count: u64) {
+        // Each takes two words of the generator.
+        self.0.set_word_pos(self.0.get_word_pos() + 2 * u128::from(count));
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()

@@ -1,45 +1,25 @@
 //! simgate's own engine on candle: the shared engine with an executor that runs the model.
 
-use std::path::Path;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use super::gpu::{self, Gpu};
-use super::{Backend, BackendError, Kind, host_speed};
-use crate::engine::{
-    Clock, EngineConfig, ExecuteError, Executor, Launch, Limits, MonotonicClock, State,
-    StepOutcome, StepPlan, StepSpans, serve,
+use super::{Backend, BackendError, Kind, gpu, host_speed};
+use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, serve};
+use crate::model::{GpuForward, GpuLimits, GpuModel};
+use crate::model::{ModelError, WeightSource};
+use crate::run::{
+    self, Boundary, EngineBuild, Graphs, Host, HostSpeed, Run, RunMeta, StepRecord, Weights,
 };
-use crate::model::{
-    Batch, BatchSequence, KvCache, ModelConfig, ModelError, Placement, Qwen3, WeightSource,
-    load_weights,
-};
-use crate::run::{self, Boundary, EngineBuild, Host, HostSpeed, Run, RunMeta, StepRecord, Weights};
 use crate::stats::percentiles;
 use crate::workload::Workload;
 
-/// A model in memory.
-pub struct LoadedModel {
-    /// Its forward pass.
-    pub model: Qwen3,
-    /// Where its weights came from.
-    pub weights: WeightSource,
-    /// The GPU that it lies on.
-    pub gpu: Option<Gpu>,
-}
+mod executor;
+mod loaded;
 
-impl LoadedModel {
-    /// Loads a model folder onto a device.
-    ///
-    /// # Errors
-    /// A missing or faulty `config.json`, or weights that do not fit it.
-    pub fn open(folder: &Path, placement: &Placement) -> Result<Self, ModelError> {
-        let config = ModelConfig::read(folder)?;
-        let (tensors, weights) = load_weights(folder, &config, placement)?;
-        let gpu = if placement.device.is_cuda() { gpu::describe() } else { None };
-        Ok(Self { model: Qwen3::new(&config, &tensors, folder)?, weights, gpu })
-    }
-}
+pub(crate) use executor::CandleExecutor;
+use executor::Steps;
+pub(crate) use loaded::Forward;
+pub use loaded::LoadedModel;
 
 /// Serves workloads for real.
 pub struct Candle {
@@ -47,20 +27,23 @@ pub struct Candle {
     engine: EngineConfig,
     process: u32,
     warmup: Option<Warmup>,
+    graphs: Option<Graphs>,
+    /// Made for the first run and kept: graphs hold its addresses.
+    on_gpu: Option<GpuForward>,
 }
 
 impl Candle {
     /// An engine around a loaded model; `process` is the number of this process in a recording.
     pub fn new(loaded: Rc<LoadedModel>, engine: EngineConfig, process: u32) -> Self {
-        Self { loaded, engine, process, warmup: None }
+        Self { loaded, engine, process, warmup: None, graphs: None, on_gpu: None }
     }
 
     fn meta(&self, workload: &Workload, repeat: u32) -> RunMeta {
         let mut meta = RunMeta::new("candle", Boundary::Engine);
         meta.run_id = Some(run_id(self.process, repeat));
         meta.host = Some(host());
-        meta.device = self.loaded.gpu.as_ref().map(|gpu| gpu.device.clone());
-        meta.clocks = self.loaded.gpu.as_ref().and_then(|gpu| gpu.clocks.clone());
+        meta.device = self.loaded.device.clone();
+        meta.gpu_state = self.loaded.device.as_ref().and_then(|_| gpu::state());
         meta.engine_build = Some(EngineBuild {
             commit: crate::COMMIT.unwrap_or("unknown").to_owned(),
             dirty: crate::DIRTY,
@@ -78,17 +61,17 @@ impl Candle {
             },
         });
         meta.hashes = run::Hashes {
-            model_config: Some(self.loaded.model.config.hash()),
+            model_config: Some(self.loaded.config.hash()),
             workload: Some(workload.hash()),
             engine: Some(self.engine.hash()),
             token_ids: None,
         };
         meta.kv_blocks = Some(self.engine.resolve_kv_blocks(workload));
+        meta.graphs = self.graphs;
         meta.warmup = self.warmup.map(|warmup| warmup.rounds);
         meta.stationary = self.warmup.map(|warmup| warmup.stationary);
         meta.repeat = Some(repeat);
         meta.process = Some(self.process);
-        meta.started_at = Some(now());
         meta
     }
 
@@ -147,25 +130,63 @@ impl Backend for Candle {
     }
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
-        let fail = |error: String| BackendError::Failed(error);
-        if self.engine.launch == Launch::Graph {
-            return Err(fail(
-                "`launch: graph` is not in this version: kernels are launched one by one; say `launch: eager`".to_owned(),
-            ));
-        }
-        let mut meta = self.meta(workload, repeat);
-        let config = &self.loaded.model.config;
-        let mut executor = CandleExecutor::new(&self.loaded.model, workload, &self.engine)
-            .map_err(|error| fail(error.to_string()))?;
+        let failed = |error: ModelError| BackendError::Failed(error.to_string());
+        let (loaded, engine) = (Rc::clone(&self.loaded), self.engine.clone());
+        let mut executor = match &loaded.forward {
+            Forward::Cpu(_) if engine.launch == Launch::Graph => {
+                return Err(failed(ModelError::GraphOnCpu));
+            }
+            Forward::Cpu(model) => CandleExecutor::on_cpu(model, workload, &engine)
+                .map_err(|error| failed(error.into()))?,
+            Forward::Gpu(model) => {
+                let forward = self.on_gpu(model, workload).map_err(failed)?;
+                CandleExecutor::new(Steps::Gpu(forward), workload, model.config.vocab_size)
+            }
+        };
+        let config = &loaded.config;
         let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
         let before_us = host_speed::index_us();
+        let started_at = now();
         let mut clock = MonotonicClock::start();
-        let served = serve(workload, &self.engine, limits, &mut executor, &mut clock)
-            .map_err(|error| fail(error.to_string()))?;
+        let served = serve(workload, &engine, limits, &mut executor, &mut clock)
+            .map_err(|error| BackendError::Failed(error.to_string()))?;
+        drop(executor);
+        let mut meta = self.meta(workload, repeat);
+        meta.started_at = Some(started_at);
         meta.host_speed_index = Some(HostSpeed { before_us, after_us: host_speed::index_us() });
         meta.pacing_error_ns = Some(served.pacing_error_ns);
         meta.hashes.token_ids = run::token_hash(&served.run);
         Ok(Run { meta: Some(meta), ..served.run })
+    }
+}
+
+impl Candle {
+    /// The forward pass on the GPU, made and warmed up once: every workload of a case has the same
+    /// limits.
+    fn on_gpu(
+        &mut self,
+        model: &Rc<GpuModel>,
+        workload: &Workload,
+    ) -> Result<&mut GpuForward, ModelError> {
+        let engine = &self.engine;
+        let limits = GpuLimits {
+            max_tokens: engine.chunk_tokens,
+            max_sequences: engine.max_sequences,
+            blocks: engine.resolve_kv_blocks(workload),
+            block_tokens: engine.kv_block_tokens,
+        };
+        if self.on_gpu.as_ref().is_none_or(|forward| forward.limits() != limits) {
+            // The old one first: both may not fit.
+            self.on_gpu = None;
+            let mut forward = GpuForward::new(Rc::clone(model), limits)?;
+            forward.warm_up()?;
+            if engine.launch == Launch::Graph {
+                let taken = forward.capture()?;
+                self.graphs = Some(Graphs { count: taken.graphs, bytes: taken.bytes });
+            }
+            self.on_gpu = Some(forward);
+        }
+        self.on_gpu.as_mut().ok_or(ModelError::WithoutCuda)
     }
 }
 
@@ -188,73 +209,5 @@ pub fn host() -> Host {
     Host {
         cpu: name.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned()),
         cores: Some(cores as u32),
-    }
-}
-
-/// Carries plans out on the model.
-pub(crate) struct CandleExecutor<'a> {
-    model: &'a Qwen3,
-    cache: KvCache,
-    /// Known tokens of each request.
-    known: Vec<Vec<u32>>,
-}
-
-impl<'a> CandleExecutor<'a> {
-    /// An empty cache, and the prompts of `workload`.
-    pub fn new(
-        model: &'a Qwen3,
-        workload: &Workload,
-        engine: &EngineConfig,
-    ) -> candle_core::Result<Self> {
-        let blocks = engine.resolve_kv_blocks(workload);
-        let ids = workload.token_ids(model.config.vocab_size as u32);
-        Ok(Self {
-            model,
-            cache: KvCache::new(&model.config, blocks, engine.kv_block_tokens, model.placement())?,
-            known: ids.into_iter().map(std::borrow::Cow::into_owned).collect(),
-        })
-    }
-
-    fn batch(&self, plan: &StepPlan, state: &State) -> Batch {
-        let mut batch = Batch::default();
-        for item in &plan.items {
-            let sequence = &state.sequences[item.request];
-            let (from, to) = (item.context as usize, (item.context + item.tokens) as usize);
-            batch.token_ids.extend_from_slice(&self.known[item.request][from..to]);
-            batch.sequences.push(BatchSequence {
-                tokens: item.tokens,
-                context: item.context,
-                blocks: sequence.blocks.clone(),
-                emits: state.completes(item),
-            });
-        }
-        batch
-    }
-}
-
-impl Executor for CandleExecutor<'_> {
-    fn execute(
-        &mut self,
-        plan: &StepPlan,
-        state: &State,
-        _start_ns: u64,
-        clock: &dyn Clock,
-    ) -> Result<StepOutcome, ExecuteError> {
-        let fail = |error: candle_core::Error| ExecuteError::Model(error.to_string());
-        let begun = clock.now();
-        let input = self.model.prepare(self.batch(plan, state), &self.cache).map_err(fail)?;
-        let prepared = clock.now();
-        let tokens = self.model.forward(&input, &self.cache).map_err(fail)?;
-        let end_ns = clock.now();
-        let emitting = plan.items.iter().filter(|item| state.completes(item));
-        for (item, &token) in emitting.zip(&tokens) {
-            self.known[item.request].push(token);
-        }
-        let spans = StepSpans {
-            prepare_ns: prepared - begun,
-            launch_ns: end_ns - prepared,
-            ..StepSpans::default()
-        };
-        Ok(StepOutcome { end_ns, spans, tokens, stopped: Vec::new() })
     }
 }

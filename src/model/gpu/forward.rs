@@ -1,0 +1,317 @@
+//! A model ready to serve: compiled kernels, KV cache, buffers, and one graph for each bucket.
+
+use std::rc::Rc;
+
+use candle_core::cuda_backend::cudarc::driver::sys::{
+    self, CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
+};
+use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaGraph, DevicePtr, result};
+
+use super::GpuModel;
+use super::addresses::Address;
+use super::buffers::{Buffers, Splits};
+use super::error::Failed;
+use super::kernels::{Kernels, TILE_ROWS};
+use super::layout::{Layout, Sizes};
+use super::pinned::Pinned;
+use crate::model::bucket::{Buckets, StepSize};
+use crate::model::gpu_ops::{GpuLimits, GpuOp, GraphMemory};
+use crate::model::{Batch, ModelError};
+
+/// The forward pass of one engine.
+pub struct GpuForward {
+    pub(super) model: Rc<GpuModel>,
+    pub(super) kernels: Kernels,
+    pub(super) buffers: Buffers,
+    pub(super) angles: Address,
+    pub(super) multiprocessors: u32,
+    limits: GpuLimits,
+    /// Bytes of one layer's keys.
+    layer_bytes: u64,
+    buckets: Buckets,
+    steps: Vec<BucketStep>,
+    description: Pinned,
+    tokens: Pinned,
+    /// Before and after a traced step.
+    events: Option<[CudaEvent; 2]>,
+    /// Of the step under way: its place in `steps`, and how many of its rows are wanted.
+    under_way: (usize, usize),
+}
+
+/// How a bucket's step is issued.
+struct BucketStep {
+    layout: Layout,
+    splits: Splits,
+    graph: Option<CudaGraph>,
+}
+
+impl GpuForward {
+    /// Compiles the kernels and allocates memory for steps within `limits`.
+    ///
+    /// # Errors
+    /// Too little memory, or a GPU that cannot be used.
+    pub fn new(model: Rc<GpuModel>, limits: GpuLimits) -> Result<Self, ModelError> {
+        Ok(Self::assemble(model, limits)?)
+    }
+
+    fn assemble(model: Rc<GpuModel>, limits: GpuLimits) -> Result<Self, Failed> {
+        let (config, stream) = (&model.config, &model.stream);
+        let count = stream
+            .context()
+            .attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let multiprocessors = count as u32;
+        let sizes = Sizes {
+            block_tokens: limits.block_tokens,
+            blocks: limits.blocks,
+            max_positions: config.max_positions,
+            tile_tokens: TILE_ROWS / (config.heads / config.kv_heads) as u32,
+        };
+        let buckets = Buckets::new(limits.max_tokens, limits.max_sequences);
+        let plan = |&bucket: &StepSize| {
+            let layout = Layout::new(bucket, sizes);
+            let tiles = layout.tile_count();
+            (layout, Splits::new(config, bucket.sequences, tiles, multiprocessors))
+        };
+        let plans: Vec<(Layout, Splits)> = buckets.all().iter().map(plan).collect();
+        let slots = limits.blocks as usize * limits.block_tokens as usize;
+        let words = plans.iter().map(|(layout, _)| layout.words).max().unwrap_or(0);
+        let buffers = Buffers::new(stream, config, &plans, slots)?;
+        Ok(Self {
+            kernels: Kernels::new(config, limits.block_tokens, stream.clone())?,
+            angles: model.angles.device_ptr(stream).0,
+            multiprocessors,
+            limits,
+            layer_bytes: (slots * config.kv_heads * config.head_dim * size_of::<u16>()) as u64,
+            steps: plans
+                .into_iter()
+                .map(|(layout, splits)| BucketStep { layout, splits, graph: None })
+                .collect(),
+            description: Pinned::new(words as usize)?,
+            tokens: Pinned::new(limits.max_sequences as usize)?,
+            events: None,
+            under_way: (0, 0),
+            buffers,
+            buckets,
+            model: Rc::clone(&model),
+        })
+    }
+
+    /// What its steps may ask for.
+    pub fn limits(&self) -> GpuLimits {
+        self.limits
+    }
+
+    /// Issues every bucket's step once, over padding only, so that nothing is loaded later.
+    ///
+    /// # Errors
+    /// A GPU that cannot be used.
+    pub fn warm_up(&mut self) -> Result<(), ModelError> {
+        Ok(self.issue_all()?)
+    }
+
+    fn issue_all(&mut self) -> Result<(), Failed> {
+        let empty = Batch::default();
+        for step in &self.steps {
+            step.layout.fill(&empty, self.description.as_mut_slice());
+            self.issue(&step.layout, step.splits)?;
+            self.model.stream.synchronize()?;
+        }
+        Ok(())
+    }
+
+    /// Captures every bucket's step as a graph, behind [`GpuForward::warm_up`], and launches each once.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn capture(&mut self) -> Result<GraphMemory, ModelError> {
+        Ok(self.capture_all()?)
+    }
+
+    fn capture_all(&mut self) -> Result<GraphMemory, Failed> {
+        let stream = self.model.stream.clone();
+        stream.synchronize()?;
+        let free = stream.context().mem_get_info()?.0;
+        let empty = Batch::default();
+        for i in 0..self.steps.len() {
+            let step = &self.steps[i];
+            stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
+            let issued = self.issue(&step.layout, step.splits);
+            // A capture is ended also where it failed, or the stream stays unusable.
+            let graph = stream.end_capture(CUgraphInstantiate_flags(0));
+            issued?;
+            let graph = graph?.ok_or_else(|| Failed("a graph came out empty".to_owned()))?;
+            step.layout.fill(&empty, self.description.as_mut_slice());
+            graph.launch()?;
+            stream.synchronize()?;
+            self.steps[i].graph = Some(graph);
+        }
+        let taken = free.saturating_sub(stream.context().mem_get_info()?.0);
+        Ok(GraphMemory { graphs: self.steps.len() as u32, bytes: taken as u64 })
+    }
+
+    /// Has every step timed on the GPU, which makes it a little slower.
+    ///
+    /// # Errors
+    /// A GPU that cannot be used.
+    pub fn trace(&mut self) -> Result<(), ModelError> {
+        let event = || self.model.stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+        let pair = || Ok::<_, Failed>([event()?, event()?]);
+        self.events = Some(pair()?);
+        Ok(())
+    }
+
+    /// Describes a batch to the step of its bucket, which is returned. The step before must have been
+    /// waited for.
+    ///
+    /// # Errors
+    /// A batch beyond the limits.
+    pub fn prepare(&mut self, batch: &Batch) -> Result<StepSize, ModelError> {
+        let size = StepSize::of(batch);
+        let bucket = self.buckets.fitting(size).ok_or(ModelError::NoBucket { size })?;
+        let place = self.buckets.all().iter().position(|b| *b == bucket).unwrap_or_default();
+        let rows = self.steps[place].layout.fill(batch, self.description.as_mut_slice());
+        self.under_way = (place, rows.len());
+        Ok(bucket)
+    }
+
+    /// Launches the step that was prepared: as one graph where there are graphs, else kernel by kernel.
+    ///
+    /// # Errors
+    /// A GPU that cannot be used.
+    pub fn launch(&self) -> Result<(), ModelError> {
+        Ok(self.start()?)
+    }
+
+    fn start(&self) -> Result<(), Failed> {
+        let step = &self.steps[self.under_way.0];
+        if let Some([before, _]) = &self.events {
+            before.record(&self.model.stream)?;
+        }
+        match &step.graph {
+            Some(graph) => graph.launch()?,
+            None => self.issue(&step.layout, step.splits)?,
+        }
+        if let Some([_, after]) = &self.events {
+            after.record(&self.model.stream)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the step that was launched; the next token of each sequence that wants one, in batch
+    /// order.
+    ///
+    /// # Errors
+    /// A GPU that was lost, or logits that are no numbers.
+    pub fn wait(&self) -> Result<&[u32], ModelError> {
+        self.finish()?;
+        let tokens = &self.tokens.as_slice()[..self.under_way.1];
+        match tokens.iter().position(|&token| token == NOT_A_NUMBER) {
+            Some(row) => Err(ModelError::NotANumber { row }),
+            None => Ok(tokens),
+        }
+    }
+
+    fn finish(&self) -> Result<(), Failed> {
+        Ok(self.model.stream.synchronize()?)
+    }
+
+    /// How long the step waited for last took on the GPU, ns; `None` unless traced.
+    ///
+    /// # Errors
+    /// A GPU that was lost.
+    pub fn gpu_ns(&self) -> Result<Option<u64>, ModelError> {
+        let Some([before, after]) = &self.events else { return Ok(None) };
+        let milliseconds = before.elapsed_ms(after).map_err(Failed::from)?;
+        Ok(Some((f64::from(milliseconds) * 1e6) as u64))
+    }
+
+    /// GPU time of each op of the step that was prepared, all layers together, ns: `rounds` times issued
+    /// back to back, on whatever numbers the buffers hold.
+    ///
+    /// # Errors
+    /// A GPU that cannot be used.
+    pub fn op_times(&self, rounds: u32) -> Result<Vec<(GpuOp, f64)>, ModelError> {
+        Ok(self.time_ops(rounds)?)
+    }
+
+    fn time_ops(&self, rounds: u32) -> Result<Vec<(GpuOp, f64)>, Failed> {
+        let (stream, step) = (&self.model.stream, &self.steps[self.under_way.0]);
+        let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
+        let (before, after) = (event()?, event()?);
+        let mut times = Vec::new();
+        for op in GpuOp::ALL {
+            // Once for the caches, and to find out whether there is such an op.
+            if !self.issue_layers(op, &step.layout, step.splits)? {
+                continue;
+            }
+            before.record(stream)?;
+            for _ in 0..rounds {
+                self.issue_layers(op, &step.layout, step.splits)?;
+            }
+            after.record(stream)?;
+            times.push((op, f64::from(before.elapsed_ms(&after)?) * 1e6 / f64::from(rounds)));
+        }
+        Ok(times)
+    }
+
+    /// Issues one op of the step that was prepared.
+    #[cfg(test)]
+    pub(super) fn issue_prepared(&self, op: GpuOp) -> Result<(), Failed> {
+        let step = &self.steps[self.under_way.0];
+        self.issue_layers(op, &step.layout, step.splits)?;
+        Ok(self.model.stream.synchronize()?)
+    }
+
+    /// The logits of the step that was waited for last, (rows, vocabulary) of the wanted rows.
+    ///
+    /// # Errors
+    /// A GPU that was lost.
+    pub fn logits(&self) -> Result<Vec<f32>, ModelError> {
+        let bits =
+            self.model.stream.clone_dtoh(&self.buffers.logits.slice).map_err(Failed::from)?;
+        let wanted = self.under_way.1 * self.model.config.vocab_size;
+        Ok(bits[..wanted].iter().map(|&bits| half::bf16::from_bits(bits).to_f32()).collect())
+    }
+
+    /// Where a layer's keys and values begin.
+    pub(super) fn cache(&self, layer: usize) -> (Address, Address) {
+        let offset = layer as u64 * self.layer_bytes;
+        (self.buffers.keys.at + offset, self.buffers.values.at + offset)
+    }
+
+    /// Sends a description up.
+    pub(super) fn upload(&self, layout: &Layout) -> Result<(), Failed> {
+        let words = &self.description.as_slice()[..layout.words as usize];
+        #[expect(unsafe_code, reason = "a copy that a graph can hold")]
+        // SAFETY: source and target live as long as this forward pass, and so do its graphs.
+        unsafe {
+            let stream = self.model.stream.cu_stream();
+            result::memcpy_htod_async(self.buffers.description.at, words, stream)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the tokens down.
+    pub(super) fn download(&self, layout: &Layout) -> Result<(), Failed> {
+        let rows = layout.bucket().sequences as usize;
+        #[expect(unsafe_code, reason = "a copy that a graph can hold")]
+        // SAFETY: source and target live as long as this forward pass; the target is read only after
+        // a wait for the stream.
+        unsafe {
+            let stream = self.model.stream.cu_stream();
+            let (to, bytes) = (self.tokens.address().cast(), rows * size_of::<u32>());
+            sys::cuMemcpyDtoHAsync_v2(to, self.buffers.tokens.at, bytes, stream).result()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for GpuForward {
+    fn drop(&mut self) {
+        // Nothing may be freed under a kernel that still runs.
+        let _ = self.model.stream.synchronize();
+    }
+}
+
+/// What `argmax.cu` answers for a row with a NaN.
+const NOT_A_NUMBER: u32 = u32::MAX;

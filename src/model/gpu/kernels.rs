@@ -1,0 +1,216 @@
+//! The kernels: compiled at run time for one model and one block size, and how they are launched.
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::Arc;
+
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, CudaStream, sys};
+use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
+
+use super::error::Failed;
+use crate::model::ModelConfig;
+
+/// All sources, as one unit.
+const SOURCES: &str = concat!(
+    include_str!("kernels/common.cuh"),
+    include_str!("kernels/elementwise.cu"),
+    include_str!("kernels/rope.cu"),
+    include_str!("kernels/attention_decode.cu"),
+    include_str!("kernels/attention_prefill.cu"),
+    include_str!("kernels/matrix_vector.cu"),
+    include_str!("kernels/argmax.cu"),
+);
+
+/// Rows of a prefill attention tile, as in `attention_prefill.cu`.
+pub(super) const TILE_ROWS: u32 = 64;
+/// Most query heads that one block of `attention_decode.cu` serves: registers allow no more.
+const MOST_HEADS_AT_ONCE: usize = 4;
+
+/// A grid of blocks of `threads` each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grid {
+    pub blocks: (u32, u32, u32),
+    pub threads: u32,
+}
+
+/// The products of few rows, for 1, 2 and 4 of them.
+pub(super) struct MatrixVector {
+    pub norm: CudaFunction,
+    pub out: CudaFunction,
+    pub silu: CudaFunction,
+    pub down: CudaFunction,
+}
+
+/// The compiled kernels.
+pub(super) struct Kernels {
+    pub embed: CudaFunction,
+    pub rms_norm: CudaFunction,
+    pub silu_mul: CudaFunction,
+    pub qk_norm_rope: CudaFunction,
+    pub attention_decode: CudaFunction,
+    pub attention_prefill: CudaFunction,
+    pub argmax: CudaFunction,
+    matrix_vector: [MatrixVector; 3],
+    stream: Arc<CudaStream>,
+    /// Whether a kernel may start while the one before it finishes: Hopper and later.
+    overlap: bool,
+}
+
+/// Query heads that one block of `attention_decode.cu` serves.
+pub(super) fn heads_at_once(config: &ModelConfig) -> usize {
+    let group = config.heads / config.kv_heads;
+    (1..=MOST_HEADS_AT_ONCE.min(group)).rev().find(|n| group.is_multiple_of(*n)).unwrap_or(1)
+}
+
+/// PTX of the kernels for compute capability `capability` (90 for 9.0).
+///
+/// # Errors
+/// The compiler's own words.
+pub(super) fn compile(
+    config: &ModelConfig,
+    block_tokens: u32,
+    capability: i32,
+) -> Result<candle_core::cuda_backend::cudarc::nvrtc::Ptx, Failed> {
+    let sizes = [
+        ("HIDDEN", config.hidden_size),
+        ("INTERMEDIATE", config.intermediate_size),
+        ("HEADS", config.heads),
+        ("KV_HEADS", config.kv_heads),
+        ("HEAD_DIM", config.head_dim),
+        ("VOCABULARY", config.vocab_size),
+        ("BLOCK_TOKENS", block_tokens as usize),
+        ("HEADS_AT_ONCE", heads_at_once(config)),
+    ];
+    let mut options: Vec<String> =
+        sizes.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+    options.push(format!("-DEPSILON={:e}f", config.rms_norm_eps as f32));
+    options.push(format!("-DSCALE={:e}f", (config.head_dim as f32).sqrt().recip()));
+    options.push(format!("--gpu-architecture=compute_{capability}"));
+    let options = CompileOptions { options, ..CompileOptions::default() };
+    Ok(compile_ptx_with_opts(SOURCES, options)?)
+}
+
+impl Kernels {
+    /// Compiles the kernels for the GPU of `stream`.
+    pub fn new(
+        config: &ModelConfig,
+        block_tokens: u32,
+        stream: Arc<CudaStream>,
+    ) -> Result<Self, Failed> {
+        let (major, minor) = stream.context().compute_capability()?;
+        let ptx = compile(config, block_tokens, 10 * major + minor)?;
+        let module = stream.context().load_module(ptx)?;
+        let get = |name: &str| module.load_function(name);
+        Ok(Self {
+            embed: get("embed")?,
+            rms_norm: get("rms_norm")?,
+            silu_mul: get("silu_mul")?,
+            qk_norm_rope: get("qk_norm_rope")?,
+            attention_decode: get("attention_decode")?,
+            attention_prefill: get("attention_prefill")?,
+            argmax: get("argmax")?,
+            matrix_vector: [
+                MatrixVector::new(&module, 1)?,
+                MatrixVector::new(&module, 2)?,
+                MatrixVector::new(&module, 4)?,
+            ],
+            stream,
+            overlap: major >= 9,
+        })
+    }
+
+    /// The products for `rows` rows, where they are ours.
+    pub fn matrix_vector(&self, rows: u32) -> Option<&MatrixVector> {
+        match rows {
+            1 => Some(&self.matrix_vector[0]),
+            2 => Some(&self.matrix_vector[1]),
+            4 => Some(&self.matrix_vector[2]),
+            _ => None,
+        }
+    }
+
+    /// Launches `kernel`. Each argument is a device address or, in its low half, a 32-bit number.
+    pub fn launch(
+        &self,
+        kernel: &CudaFunction,
+        grid: Grid,
+        arguments: &[u64],
+    ) -> Result<(), Failed> {
+        let mut pointers = [null_mut::<c_void>(); 12];
+        for (pointer, argument) in pointers.iter_mut().zip(arguments) {
+            *pointer = std::ptr::from_ref(argument).cast_mut().cast();
+        }
+        let mut attributes = [sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
+        }];
+        let config = sys::CUlaunchConfig {
+            gridDimX: grid.blocks.0,
+            gridDimY: grid.blocks.1,
+            gridDimZ: grid.blocks.2,
+            blockDimX: grid.threads,
+            blockDimY: 1,
+            blockDimZ: 1,
+            sharedMemBytes: 0,
+            hStream: self.stream.cu_stream(),
+            attrs: attributes.as_mut_ptr(),
+            numAttrs: u32::from(self.overlap),
+        };
+        #[expect(unsafe_code, reason = "kernels are launched through the driver")]
+        // SAFETY: callers pass what the kernel's signature asks for, and device memory that lives as
+        // long as the stream's work; the tests run every kernel under compute-sanitizer.
+        unsafe {
+            sys::cuLaunchKernelEx(&config, kernel.cu_function(), pointers.as_mut_ptr(), null_mut())
+                .result()?;
+        }
+        Ok(())
+    }
+}
+
+impl MatrixVector {
+    fn new(module: &Arc<CudaModule>, rows: u32) -> Result<Self, Failed> {
+        let get = |name: &str| module.load_function(&format!("{name}_product_{rows}"));
+        Ok(Self { norm: get("norm")?, out: get("out")?, silu: get("silu")?, down: get("down")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(heads: usize, kv_heads: usize, head_dim: usize) -> ModelConfig {
+        ModelConfig {
+            vocab_size: 1_024,
+            hidden_size: 256,
+            intermediate_size: 512,
+            layers: 2,
+            heads,
+            kv_heads,
+            head_dim,
+            max_positions: 1_024,
+            rope_theta: 1e6,
+            rms_norm_eps: 1e-6,
+            tie_word_embeddings: true,
+            eos: None,
+            tokenizer: None,
+        }
+    }
+
+    #[test]
+    fn kernels_compile_for_every_shape_and_gpu_without_one_at_hand() {
+        for (heads, kv_heads, head_dim) in [(16, 8, 128), (4, 2, 16), (40, 8, 128), (8, 1, 64)] {
+            for capability in [80, 90] {
+                let compiled = compile(&config(heads, kv_heads, head_dim), 16, capability);
+                compiled.map_err(|Failed(text)| text).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_of_heads_is_served_in_equal_parts() {
+        for (heads, expected) in [(8, 1), (16, 2), (24, 3), (32, 4), (40, 1), (64, 4)] {
+            assert_eq!(heads_at_once(&config(heads, 8, 128)), expected);
+        }
+    }
+}

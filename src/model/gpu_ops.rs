@@ -1,0 +1,114 @@
+//! What a forward pass on a GPU consists of and is asked for.
+
+use super::bucket::StepSize;
+
+/// What steps may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuLimits {
+    /// Most tokens of a step.
+    pub max_tokens: u32,
+    /// Most sequences of a step.
+    pub max_sequences: u32,
+    /// KV blocks.
+    pub blocks: u32,
+    /// Tokens of a KV block.
+    pub block_tokens: u32,
+}
+
+/// What the captured graphs take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphMemory {
+    /// Graphs.
+    pub graphs: u32,
+    /// Bytes of GPU memory that capturing them took.
+    pub bytes: u64,
+}
+
+/// The ops of a step on a GPU, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GpuOp {
+    /// The batch's description, from the host.
+    Upload,
+    /// Token embeddings.
+    Embed,
+    /// Norm; query, key and value projections.
+    Qkv,
+    /// Norm of queries and keys, rotation, write to the KV blocks.
+    QkNormRope,
+    /// Attention of single tokens.
+    AttentionDecode,
+    /// Attention of chunks.
+    AttentionPrefill,
+    /// Output projection and residual.
+    OutProj,
+    /// Norm, gate and up projections, activation.
+    GateUp,
+    /// Down projection and residual.
+    Down,
+    /// Final norm and LM head of the wanted rows.
+    LmHead,
+    /// Greedy sampling.
+    Argmax,
+    /// The tokens, to the host.
+    Download,
+}
+
+impl GpuOp {
+    /// All ops, in the order of a step.
+    pub const ALL: [Self; 12] = [
+        Self::Upload,
+        Self::Embed,
+        Self::Qkv,
+        Self::QkNormRope,
+        Self::AttentionDecode,
+        Self::AttentionPrefill,
+        Self::OutProj,
+        Self::GateUp,
+        Self::Down,
+        Self::LmHead,
+        Self::Argmax,
+        Self::Download,
+    ];
+    /// Those of every layer, in their order.
+    pub const LAYER: [Self; 7] = [
+        Self::Qkv,
+        Self::QkNormRope,
+        Self::AttentionDecode,
+        Self::AttentionPrefill,
+        Self::OutProj,
+        Self::GateUp,
+        Self::Down,
+    ];
+
+    /// The name in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Embed => "embed",
+            Self::Qkv => "qkv",
+            Self::QkNormRope => "qk_norm_rope",
+            Self::AttentionDecode => "attention_decode",
+            Self::AttentionPrefill => "attention_prefill",
+            Self::OutProj => "out_proj",
+            Self::GateUp => "gate_up",
+            Self::Down => "down",
+            Self::LmHead => "lm_head",
+            Self::Argmax => "argmax",
+            Self::Download => "download",
+        }
+    }
+
+    /// Whether every layer has it.
+    pub fn in_layers(self) -> bool {
+        Self::LAYER.contains(&self)
+    }
+
+    /// Whether a step of this size has it.
+    pub fn in_step(self, size: StepSize) -> bool {
+        match self {
+            Self::AttentionDecode => size.decodes(),
+            Self::AttentionPrefill => size.prefills(),
+            _ => true,
+        }
+    }
+}
