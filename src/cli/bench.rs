@@ -55,8 +55,9 @@ impl Bench {
             );
         }
         say!("copies on the GPU move {:.2} TB/s", speed.bandwidth / 1e12);
-        if let Some(seconds) = since_start() {
-            say!("{seconds:.1} s since the program was started");
+        if let Some(now) = since_start() {
+            let first = now - speed.first_token.elapsed().as_secs_f64();
+            say!("start to first token: {first:.1} s");
         }
         Ok(0)
     }
@@ -80,7 +81,7 @@ fn steps(speed: &Speed) -> String {
     let mut table =
         table(vec!["step (us)", "bucket", "launch", "p50", "p99", "rounds apart", "memory limit"]);
     for timing in &speed.timings {
-        let Timing { shape, bucket, launch, p50, p99, memory_limit, .. } = timing;
+        let Timing { shape, bucket, launch, p50, p99, bytes, .. } = timing;
         let least = p50.iter().copied().fold(f64::INFINITY, f64::min);
         let most = p50.iter().copied().fold(0.0, f64::max);
         table.add_row(vec![
@@ -90,7 +91,7 @@ fn steps(speed: &Speed) -> String {
             format!("{:.0}", p50.iter().sum::<f64>() / p50.len() as f64),
             format!("{p99:.0}"),
             format!("{:.2} %", (most / least - 1.0) * 100.0),
-            format!("{memory_limit:.0}"),
+            format!("{:.0}", bytes / speed.bandwidth * 1e6),
         ]);
     }
     finish(table)
@@ -100,7 +101,7 @@ fn ops(speed: &Speed) -> String {
     let mut names: Vec<_> = speed.timings.iter().flat_map(|t| t.ops.iter().map(|o| o.0)).collect();
     names.sort();
     names.dedup();
-    let header = ["GPU back to back (us)"].into_iter().chain(names.iter().map(|op| op.as_str()));
+    let header = ["GPU time of ops (us)"].into_iter().chain(names.iter().map(|op| op.as_str()));
     let mut table = table(header.chain(["sum"]).collect());
     for timing in speed.timings.iter().filter(|t| t.launch == simgate::engine::Launch::Graph) {
         let of = |op| {

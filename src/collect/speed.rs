@@ -86,8 +86,8 @@ pub struct Timing {
     pub p99: f64,
     /// Each op's GPU time over all layers, issued back to back.
     pub ops: Vec<(GpuOp, f64)>,
-    /// The least that reading weights, keys and values takes at the measured bandwidth.
-    pub memory_limit: f64,
+    /// Weights, keys and values that it reads at least.
+    pub bytes: f64,
 }
 
 /// All that `simgate bench` measures.
@@ -97,6 +97,8 @@ pub struct Speed {
     pub timings: Vec<Timing>,
     /// Bytes a second of a copy on the GPU, those read and those written.
     pub bandwidth: f64,
+    /// When the first token was known.
+    pub first_token: Instant,
     /// (sequences, launch, median us of a step outside launch and wait) in a serving loop.
     pub host: Vec<(u32, Launch, f64)>,
 }
@@ -117,14 +119,20 @@ pub fn speed(
         blocks: BLOCKS,
         block_tokens: BLOCK_TOKENS,
     };
-    let bandwidth = model.copy_bandwidth()?;
     let mut timings = Vec::new();
+    let mut first_token = None;
     for launch in [Launch::Graph, Launch::Eager] {
         let mut forward = GpuForward::new(Rc::clone(model), limits)?;
         forward.warm_up()?;
         if launch == Launch::Graph {
             forward.capture()?;
         }
+        if first_token.is_none() {
+            forward.prepare(&batch(&prefill(512, 0)))?;
+            forward.launch()?;
+            forward.wait()?;
+        }
+        first_token.get_or_insert_with(Instant::now);
         let mut times = vec![Vec::new(); SHAPES.len()];
         for round in 0..rounds {
             for (shape, times) in SHAPES.iter().zip(&mut times) {
@@ -143,17 +151,19 @@ pub fn speed(
                 p50: p50.collect(),
                 p99: percentiles(&mut rounds.concat(), [0.99])[0],
                 ops: ops.into_iter().map(|(op, ns)| (op, ns / 1e3)).collect(),
-                memory_limit: bytes(&loaded.config, shape) / bandwidth * 1e6,
+                bytes: bytes(&loaded.config, shape),
             });
         }
     }
+    let bandwidth = model.copy_bandwidth()?;
     let mut host = Vec::new();
     for launch in [Launch::Graph, Launch::Eager] {
         for sequences in [1, MAX_SEQUENCES] {
             host.push((sequences, launch, host_time(loaded, sequences, launch)?));
         }
     }
-    Ok(Speed { timings, bandwidth, host })
+    let first_token = first_token.unwrap_or_else(Instant::now);
+    Ok(Speed { timings, bandwidth, first_token, host })
 }
 
 /// The batch of a shape: every sequence in blocks of its own.

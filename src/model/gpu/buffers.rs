@@ -6,17 +6,13 @@ use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr
 
 use super::addresses::Address;
 use super::error::Failed;
-use super::kernels::{TILE_ROWS, heads_at_once};
+use super::kernels::{MOST_DECODE_SPLITS, MOST_PREFILL_SPLITS, TILE_ROWS, heads_at_once};
 use super::layout::Layout;
 use crate::model::ModelConfig;
 
 /// How many blocks an attention kernel should have for each multiprocessor, so that none idles.
 const DECODE_BLOCKS: u32 = 8;
 const PREFILL_BLOCKS: u32 = 2;
-/// Most parts that one sequence's keys are split into.
-const MOST_DECODE_SPLITS: u32 = 64;
-const MOST_PREFILL_SPLITS: u32 = 16;
-
 /// How attention is spread over the GPU in one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Splits {

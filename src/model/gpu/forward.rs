@@ -134,12 +134,7 @@ impl GpuForward {
         let empty = Batch::default();
         for i in 0..self.steps.len() {
             let step = &self.steps[i];
-            stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-            let issued = self.issue(&step.layout, step.splits);
-            // A capture is ended also where it failed, or the stream stays unusable.
-            let graph = stream.end_capture(CUgraphInstantiate_flags(0));
-            issued?;
-            let graph = graph?.ok_or_else(|| Failed("a graph came out empty".to_owned()))?;
+            let graph = self.capture_issued(|| self.issue(&step.layout, step.splits))?;
             step.layout.fill(&empty, self.description.as_mut_slice());
             graph.launch()?;
             stream.synchronize()?;
@@ -225,8 +220,8 @@ impl GpuForward {
         Ok(Some((f64::from(milliseconds) * 1e6) as u64))
     }
 
-    /// GPU time of each op of the step that was prepared, all layers together, ns: `rounds` times issued
-    /// back to back, on whatever numbers the buffers hold.
+    /// GPU time of each op of the step that was prepared, all layers together, ns: `rounds` times in one
+    /// graph, on whatever numbers the buffers hold.
     ///
     /// # Errors
     /// A GPU that cannot be used.
@@ -240,18 +235,34 @@ impl GpuForward {
         let (before, after) = (event()?, event()?);
         let mut times = Vec::new();
         for op in GpuOp::ALL {
-            // Once for the caches, and to find out whether there is such an op.
-            if !self.issue_layers(op, &step.layout, step.splits)? {
+            if !op.in_step(step.layout.bucket()) {
                 continue;
             }
+            let graph = self.capture_issued(|| {
+                (0..rounds).try_for_each(|_| self.issue_layers(op, &step.layout, step.splits))
+            })?;
+            // Once for the caches.
+            graph.launch()?;
             before.record(stream)?;
-            for _ in 0..rounds {
-                self.issue_layers(op, &step.layout, step.splits)?;
-            }
+            graph.launch()?;
             after.record(stream)?;
             times.push((op, f64::from(before.elapsed_ms(&after)?) * 1e6 / f64::from(rounds)));
         }
         Ok(times)
+    }
+
+    /// A graph of what `issue` issues.
+    fn capture_issued(
+        &self,
+        issue: impl FnOnce() -> Result<(), Failed>,
+    ) -> Result<CudaGraph, Failed> {
+        let stream = &self.model.stream;
+        stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
+        let issued = issue();
+        // A capture is ended also where it failed, or the stream stays unusable.
+        let graph = stream.end_capture(CUgraphInstantiate_flags(0));
+        issued?;
+        graph?.ok_or_else(|| Failed("a graph came out empty".to_owned()))
     }
 
     /// Issues one op of the step that was prepared.

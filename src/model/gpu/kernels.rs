@@ -15,6 +15,7 @@ const SOURCES: &str = concat!(
     include_str!("kernels/common.cuh"),
     include_str!("kernels/elementwise.cu"),
     include_str!("kernels/rope.cu"),
+    include_str!("kernels/merge.cuh"),
     include_str!("kernels/attention_decode.cu"),
     include_str!("kernels/attention_prefill.cu"),
     include_str!("kernels/matrix_vector.cu"),
@@ -26,11 +27,24 @@ pub(super) const TILE_ROWS: u32 = 64;
 /// Most query heads that one block of `attention_decode.cu` serves: registers allow no more.
 const MOST_HEADS_AT_ONCE: usize = 4;
 
-/// A grid of blocks of `threads` each.
+/// Most parts that attention's keys are split into.
+pub(super) const MOST_DECODE_SPLITS: u32 = 64;
+pub(super) const MOST_PREFILL_SPLITS: u32 = 16;
+/// Keys of a prefill attention tile, as in `attention_prefill.cu`.
+const TILE_KEYS: usize = 64;
+
+/// A grid of blocks of `threads` each, with `shared` bytes of memory of its own for each block beside
+/// what the kernel declares.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grid {
     pub blocks: (u32, u32, u32),
     pub threads: u32,
+    pub shared: u32,
+}
+
+/// Shared memory of a block of `attention_prefill.cu`: two tiles of keys and two of values, rows padded.
+pub(super) fn prefill_shared_bytes(config: &ModelConfig) -> u32 {
+    (4 * TILE_KEYS * (config.head_dim + 8) * size_of::<u16>()) as u32
 }
 
 /// The products of few rows, for 1, 2 and 4 of them.
@@ -80,6 +94,8 @@ pub(super) fn compile(
         ("VOCABULARY", config.vocab_size),
         ("BLOCK_TOKENS", block_tokens as usize),
         ("HEADS_AT_ONCE", heads_at_once(config)),
+        ("MOST_DECODE_SPLITS", MOST_DECODE_SPLITS as usize),
+        ("MOST_PREFILL_SPLITS", MOST_PREFILL_SPLITS as usize),
     ];
     let mut options: Vec<String> =
         sizes.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
@@ -101,13 +117,18 @@ impl Kernels {
         let ptx = compile(config, block_tokens, 10 * major + minor)?;
         let module = stream.context().load_module(ptx)?;
         let get = |name: &str| module.load_function(name);
+        let attention_prefill = get("attention_prefill")?;
+        attention_prefill.set_attribute(
+            sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+            prefill_shared_bytes(config) as i32,
+        )?;
         Ok(Self {
             embed: get("embed")?,
             rms_norm: get("rms_norm")?,
             silu_mul: get("silu_mul")?,
             qk_norm_rope: get("qk_norm_rope")?,
             attention_decode: get("attention_decode")?,
-            attention_prefill: get("attention_prefill")?,
+            attention_prefill,
             argmax: get("argmax")?,
             matrix_vector: [
                 MatrixVector::new(&module, 1)?,
@@ -152,7 +173,7 @@ impl Kernels {
             blockDimX: grid.threads,
             blockDimY: 1,
             blockDimZ: 1,
-            sharedMemBytes: 0,
+            sharedMemBytes: grid.shared,
             hStream: self.stream.cu_stream(),
             attrs: attributes.as_mut_ptr(),
             numAttrs: u32::from(self.overlap),

@@ -5,7 +5,7 @@ use super::buffers::Splits;
 use super::error::Failed;
 use super::forward::GpuForward;
 use super::gemm::{self, Product};
-use super::kernels::{Grid, heads_at_once};
+use super::kernels::{Grid, heads_at_once, prefill_shared_bytes};
 use super::layout::Layout;
 use crate::model::gpu_ops::GpuOp;
 
@@ -36,18 +36,15 @@ impl GpuForward {
         Ok(())
     }
 
-    /// Issues one op over all layers that have it, or nothing where the step has no such op.
+    /// Issues one op over all layers that have it.
     pub(super) fn issue_layers(
         &self,
         op: GpuOp,
         layout: &Layout,
         splits: Splits,
-    ) -> Result<bool, Failed> {
+    ) -> Result<(), Failed> {
         let layers = if op.in_layers() { self.model.config.layers } else { 1 };
-        for layer in 0..layers {
-            self.issue_op(op, layer, layout, splits)?;
-        }
-        Ok(op.in_step(layout.bucket()))
+        (0..layers).try_for_each(|layer| self.issue_op(op, layer, layout, splits))
     }
 
     fn issue_op(
@@ -81,7 +78,7 @@ impl GpuForward {
     }
 
     fn embed(&self, layout: &Layout) -> Result<(), Failed> {
-        let grid = Grid { blocks: (layout.bucket().tokens, 1, 1), threads: THREADS };
+        let grid = Grid { blocks: (layout.bucket().tokens, 1, 1), threads: THREADS, shared: 0 };
         let ids = self.part(layout.token_ids);
         self.kernels.launch(
             &self.kernels.embed,
@@ -92,7 +89,7 @@ impl GpuForward {
 
     /// Norms of `count` rows of the residual stream: those named at `rows`, or the first ones.
     fn norm(&self, count: u32, rows: Address, weight: Address) -> Result<(), Failed> {
-        let grid = Grid { blocks: (count, 1, 1), threads: THREADS };
+        let grid = Grid { blocks: (count, 1, 1), threads: THREADS, shared: 0 };
         let arguments = [self.buffers.x.at, rows, weight, self.buffers.normed.at];
         self.kernels.launch(&self.kernels.rms_norm, grid, &arguments)
     }
@@ -101,7 +98,7 @@ impl GpuForward {
     fn vector_grid(&self, items: usize) -> Grid {
         let blocks = (items as u32).div_ceil(VECTOR_WARPS);
         let blocks = blocks.min(VECTOR_BLOCKS * self.multiprocessors);
-        Grid { blocks: (blocks, 1, 1), threads: THREADS }
+        Grid { blocks: (blocks, 1, 1), threads: THREADS, shared: 0 }
     }
 
     /// Norm and product of `count` rows of the residual stream, to `y`.
@@ -144,7 +141,7 @@ impl GpuForward {
             keys,
             values,
         ];
-        let grid = Grid { blocks, threads: THREADS };
+        let grid = Grid { blocks, threads: THREADS, shared: 0 };
         self.kernels.launch(&self.kernels.qk_norm_rope, grid, &arguments)
     }
 
@@ -175,7 +172,7 @@ impl GpuForward {
         let parts = (config.heads / heads_at_once(config)) as u32;
         let blocks = (splits.decode, parts, layout.bucket().sequences);
         let arguments = self.attention_arguments(layer, layout, layout.sequences);
-        let grid = Grid { blocks, threads: THREADS };
+        let grid = Grid { blocks, threads: THREADS, shared: 0 };
         self.kernels.launch(&self.kernels.attention_decode, grid, &arguments)
     }
 
@@ -187,7 +184,8 @@ impl GpuForward {
     ) -> Result<(), Failed> {
         let blocks = (splits.prefill, self.model.config.kv_heads as u32, layout.tile_count());
         let arguments = self.attention_arguments(layer, layout, layout.tiles);
-        let grid = Grid { blocks, threads: THREADS };
+        let shared = prefill_shared_bytes(&self.model.config);
+        let grid = Grid { blocks, threads: THREADS, shared };
         self.kernels.launch(&self.kernels.attention_prefill, grid, &arguments)
     }
 
@@ -218,7 +216,7 @@ impl GpuForward {
         let (x, w, y) = (b.normed.at, weights.gate_up, b.gate_up.at);
         gemm::multiply(&self.model.blas, Product { x, w, y, rows, inner, outputs, add: false })?;
         let blocks = ((wide as u32 / 8).div_ceil(THREADS), rows, 1);
-        let grid = Grid { blocks, threads: THREADS };
+        let grid = Grid { blocks, threads: THREADS, shared: 0 };
         self.kernels.launch(&self.kernels.silu_mul, grid, &[b.gate_up.at, b.active.at])
     }
 
@@ -243,7 +241,7 @@ impl GpuForward {
     fn argmax(&self, layout: &Layout) -> Result<(), Failed> {
         let b = &self.buffers;
         let blocks = (ARGMAX_BLOCKS, layout.bucket().sequences, 1);
-        let grid = Grid { blocks, threads: ARGMAX_THREADS };
+        let grid = Grid { blocks, threads: ARGMAX_THREADS, shared: 0 };
         let arguments = [b.logits.at, b.best.at, b.counters.at, b.tokens.at];
         self.kernels.launch(&self.kernels.argmax, grid, &arguments)
     }

@@ -144,17 +144,9 @@ attention_decode(const bf16* qkv, const bf16* keys, const bf16* values, const in
         }
     }
     if (active == 1 || !last_of(&counters[place], active)) return;
-    for (int i = threadIdx.x; i < PART * HEAD_DIM; i += blockDim.x) {
-        const int h = i / HEAD_DIM, d = i % HEAD_DIM;
-        float top = MINUS_INFINITY, total = 0.f, x = 0.f;
-        for (int s = 0; s < active; s++) top = fmaxf(top, __ldcg(&part_sums[(place * splits + s) * PART + h]).x);
-        for (int s = 0; s < active; s++) {
-            const size_t part = (place * splits + s) * PART + h;
-            const float2 found = __ldcg(&part_sums[part]);
-            const float keep = two_to(found.x - top);
-            total += found.y * keep;
-            x += __ldcg(&part_out[part * HEAD_DIM + d]) * keep;
-        }
-        out[size_t(row) * Q_WIDTH + (first_head + h) * HEAD_DIM + d] = to_bf16(x / total);
-    }
+    const size_t first = place * splits * PART;
+    merge<PART, 32, MOST_DECODE_SPLITS>(part_out + first * HEAD_DIM, part_sums + first, active, PART,
+        [&](int h, int d, uint2 four) {
+            *(uint2*)(out + size_t(row) * Q_WIDTH + (first_head + h) * HEAD_DIM + d) = four;
+        });
 }

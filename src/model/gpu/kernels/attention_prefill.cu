@@ -7,6 +7,7 @@ constexpr int TILE_TOKENS = TILE_ROWS / GROUP;
 constexpr int TILE_KEYS = 64;
 constexpr int PREFILL_WARPS = 4;                  // 16 rows each
 constexpr int STRIDE = HEAD_DIM + 8;              // of a key in shared memory, so that banks differ
+constexpr int TILE_SIZE = TILE_KEYS * STRIDE;
 constexpr int SPLIT_KEY_TILES = 4;                // fewest key tiles that are worth a block
 
 __device__ inline u32 shared_address(const void* p) { return u32(__cvta_generic_to_shared(p)); }
@@ -26,21 +27,25 @@ __device__ inline void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// Starts to copy keys or values from position `from` on; those at `length` and beyond become 0.
-__device__ inline void copy_tile(bf16* to, const bf16* cache, const int* table, int from, int length, int head) {
-    constexpr int CHUNKS = HEAD_DIM / 8;
-    for (int i = threadIdx.x; i < TILE_KEYS * CHUNKS; i += PREFILL_WARPS * 32) {
+// Starts to copy keys and values from position `from` on; those at `length` and beyond become 0.
+__device__ inline void copy_tile(bf16* key_tile, bf16* value_tile, const bf16* keys, const bf16* values,
+                                 const int* table, int from, int length, int head) {
+    constexpr int CHUNKS = HEAD_DIM / 8, THREADS = PREFILL_WARPS * 32;
+#pragma unroll
+    for (int i = threadIdx.x; i < TILE_KEYS * CHUNKS; i += THREADS) {
         const int key = i / CHUNKS, chunk = i % CHUNKS;
         const int position = from + key;
-        const bf16* p = cache + cache_offset(table, min(position, length - 1), head) + chunk * 8;
-        const int bytes = position < length ? 16 : 0;
+        const size_t offset = cache_offset(table, min(position, length - 1), head) + chunk * 8;
+        const int bytes = position < length ? 16 : 0, place = key * STRIDE + chunk * 8;
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-                     :: "r"(shared_address(to + key * STRIDE + chunk * 8)), "l"(p), "r"(bytes) : "memory");
+                     :: "r"(shared_address(key_tile + place)), "l"(keys + offset), "r"(bytes) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+                     :: "r"(shared_address(value_tile + place)), "l"(values + offset), "r"(bytes) : "memory");
     }
     asm volatile("cp.async.commit_group;" ::: "memory");
 }
-template <int pending> __device__ inline void await_copies() {
-    asm volatile("cp.async.wait_group %0;" :: "n"(pending) : "memory");
+__device__ inline void await_copies() {
+    asm volatile("cp.async.wait_group 0;" ::: "memory");
     __syncthreads();
 }
 
@@ -49,8 +54,8 @@ template <int pending> __device__ inline void await_copies() {
 extern "C" __global__ void __launch_bounds__(PREFILL_WARPS * 32)
 attention_prefill(const bf16* qkv, const bf16* keys, const bf16* values, const int* tiles,
                   const int* tables, bf16* out, float* part_out, float2* part_sums, u32* counters) {
-    __shared__ __align__(16) bf16 key_tile[TILE_KEYS * STRIDE];
-    __shared__ __align__(16) bf16 value_tile[TILE_KEYS * STRIDE];
+    // Two tiles of keys and two of values: one is worked on while the next one comes.
+    extern __shared__ __align__(16) bf16 tiles_in_flight[];
     await_kernel_before();
     const int* tile = tiles + blockIdx.z * 4;
     const int first_row = tile[0], tokens = tile[1], first_position = tile[2];
@@ -89,11 +94,18 @@ attention_prefill(const bf16* qkv, const bf16* keys, const bf16* values, const i
 
     float acc[HEAD_DIM / 8][4] = {};
     float most[2] = {MINUS_INFINITY, MINUS_INFINITY}, sum[2] = {};
-    copy_tile(key_tile, keys, table, begin * TILE_KEYS, length, kv_head);
+    const auto copy = [&](int t) {
+        bf16* to = tiles_in_flight + t % 2 * 2 * TILE_SIZE;
+        copy_tile(to, to + TILE_SIZE, keys, values, table, t * TILE_KEYS, length, kv_head);
+    };
+    copy(begin);
     for (int t = begin; t < end; t++) {
         const int from = t * TILE_KEYS;
-        copy_tile(value_tile, values, table, from, length, kv_head);
-        await_copies<1>();
+        const bf16* key_tile = tiles_in_flight + t % 2 * 2 * TILE_SIZE;
+        const bf16* value_tile = key_tile + TILE_SIZE;
+        // What was worked on before this wait is free for the next copy behind it.
+        await_copies();
+        if (t + 1 < end) copy(t + 1);
         float score[TILE_KEYS / 8][4] = {};
 #pragma unroll
         for (int k = 0; k < HEAD_DIM / 16; k++)
@@ -105,10 +117,6 @@ attention_prefill(const bf16* qkv, const bf16* keys, const bf16* values, const i
                 multiply(score[2 * n], q[k], b[0], b[1]);
                 multiply(score[2 * n + 1], q[k], b[2], b[3]);
             }
-        __syncthreads();
-        if (t + 1 < end) copy_tile(key_tile, keys, table, from + TILE_KEYS, length, kv_head);
-        else asm volatile("cp.async.commit_group;" ::: "memory");
-
 #pragma unroll
         for (int r = 0; r < 2; r++) {
             float top = most[r];
@@ -139,7 +147,6 @@ attention_prefill(const bf16* qkv, const bf16* keys, const bf16* values, const i
 #pragma unroll
             for (int n = 0; n < HEAD_DIM / 8; n++) acc[n][2 * r] *= keep, acc[n][2 * r + 1] *= keep;
         }
-        await_copies<1>();
 #pragma unroll
         for (int k = 0; k < TILE_KEYS / 16; k++) {
             const u32 p[4] = {pack(score[2 * k][0], score[2 * k][1]), pack(score[2 * k][2], score[2 * k][3]),
@@ -154,7 +161,6 @@ attention_prefill(const bf16* qkv, const bf16* keys, const bf16* values, const i
                 multiply(acc[2 * n + 1], p, b[2], b[3]);
             }
         }
-        __syncthreads();
     }
     // Four lanes share a row.
     sum[0] = lane_sum<4>(sum[0]), sum[1] = lane_sum<4>(sum[1]);
@@ -177,20 +183,11 @@ attention_prefill(const bf16* qkv, const bf16* keys, const bf16* values, const i
         }
     }
     if (active == 1 || !last_of(&counters[place], active)) return;
-    const int rows = min(tokens, TILE_TOKENS) * GROUP;
-    for (int i = threadIdx.x; i < rows * HEAD_DIM; i += blockDim.x) {
-        const int row = i / HEAD_DIM, d = i % HEAD_DIM;
-        float top = MINUS_INFINITY, total = 0.f, x = 0.f;
-        for (int s = 0; s < active; s++)
-            top = fmaxf(top, __ldcg(&part_sums[(place * splits + s) * TILE_ROWS + row]).x);
-        for (int s = 0; s < active; s++) {
-            const size_t part = (place * splits + s) * TILE_ROWS + row;
-            const float2 found = __ldcg(&part_sums[part]);
-            const float keep = two_to(found.x - top);
-            total += found.y * keep;
-            x += __ldcg(&part_out[part * HEAD_DIM + d]) * keep;
-        }
-        const int head = kv_head * GROUP + row % GROUP;
-        out[size_t(first_row + row / GROUP) * Q_WIDTH + head * HEAD_DIM + d] = to_bf16(x / total);
-    }
+    const size_t first = place * splits * TILE_ROWS;
+    merge<TILE_ROWS, PREFILL_WARPS * 32 / TILE_ROWS, MOST_PREFILL_SPLITS>(
+        part_out + first * HEAD_DIM, part_sums + first, active, tokens * GROUP,
+        [&](int row, int d, uint2 four) {
+            const int head = kv_head * GROUP + row % GROUP;
+            *(uint2*)(out + size_t(first_row + row / GROUP) * Q_WIDTH + head * HEAD_DIM + d) = four;
+        });
 }
