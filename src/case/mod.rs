@@ -79,6 +79,8 @@ pub enum Side {
     },
     /// candle-transformers' model, one request at a time; replayed from its recording unless live.
     Transformers,
+    /// The real side once more: its recording's processes against each other.
+    Itself,
     /// simgate's own simulator.
     Native {
         /// `hardware/model` of a profile, or `here`.
@@ -123,6 +125,7 @@ impl Side {
         match self {
             Self::Candle { .. } => "candle",
             Self::Transformers => "transformers",
+            Self::Itself => "itself",
             Self::Native { .. } => "native",
             Self::Recorded { .. } => "recorded",
             Self::Registered { .. } => "registered",

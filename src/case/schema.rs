@@ -197,6 +197,9 @@ pub enum SideFile {
     Candle(Option<CandleFile>),
     /// candle-transformers' model, one request at a time.
     Transformers,
+    /// The real side once more: every other process of its recording against the rest, which shows how
+    /// far the real side agrees with itself. For the `sim` side only.
+    Itself,
     /// simgate's own simulator.
     Native {
         /// `hardware/model` of a profile under `baselines/`, or `here` to collect one first.
@@ -260,6 +263,7 @@ impl<'de> Deserialize<'de> for SideFile {
                 match word {
                     "candle" => Ok(SideFile::Candle(None)),
                     "transformers" => Ok(SideFile::Transformers),
+                    "itself" => Ok(SideFile::Itself),
                     _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
                 }
             }

@@ -104,7 +104,14 @@ impl Record {
 
     /// Records one more process; `false` when there are enough.
     fn advance(&self, recorder: &mut Recorder) -> anyhow::Result<bool> {
-        let Some(process) = recorder.next_process()? else { return Ok(false) };
+        let Some(process) = recorder.next_process()? else {
+            if recorder.wants_traced() {
+                eprintln!("{}: once more, with every step timed on the GPU", recorder.file.name);
+                self.serve(recorder, recorder.processes(), true)?;
+                recorder.add_traced()?;
+            }
+            return Ok(false);
+        };
         self.record(recorder, process)?;
         Ok(true)
     }
@@ -113,10 +120,20 @@ impl Record {
     fn record(&self, recorder: &mut Recorder, process: u32) -> anyhow::Result<()> {
         let name = recorder.file.name.clone();
         eprintln!("{name}: process {process}, {} of them must count", recorder.processes());
+        self.serve(recorder, process, false)?;
+        for reason in recorder.add(process)? {
+            say!("{name}: process {process}: a repeat is refused: {reason}");
+        }
+        Ok(())
+    }
+
+    /// Serves a case in a process of its own.
+    fn serve(&self, recorder: &Recorder, process: u32, trace: bool) -> anyhow::Result<()> {
+        let name = &recorder.file.name;
         let program = std::env::current_exe().context("cannot find this program again")?;
         let status = Command::new(program)
             .arg("real")
-            .arg(&name)
+            .arg(name)
             .args(["--process", &process.to_string()])
             .args(["--parent", &std::process::id().to_string(), "--out"])
             .arg(recorder.scratch())
@@ -124,6 +141,7 @@ impl Record {
             .arg(&self.project.cases)
             .arg("--baselines")
             .arg(&self.project.baselines)
+            .args(trace.then_some("--trace"))
             .stdout(Stdio::null())
             .status()
             .context("cannot start a process to record in")?;
@@ -131,9 +149,6 @@ impl Record {
             status.success(),
             "process {process} of {name} failed; what was recorded before it is kept, and the next `simgate record` goes on there"
         );
-        for reason in recorder.add(process)? {
-            say!("{name}: process {process}: a repeat is refused: {reason}");
-        }
         Ok(())
     }
 }

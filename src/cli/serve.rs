@@ -52,6 +52,10 @@ pub struct Real {
     /// Number of this process in a recording
     #[arg(long, default_value_t = 0, hide = true)]
     process: u32,
+    /// Time every step on the GPU too (column gpu_ns of step_metrics.csv), in one repeat; this makes
+    /// steps a little slower
+    #[arg(long)]
+    trace: bool,
     /// The recorder that this process dies with
     #[arg(long, hide = true, value_name = "PID")]
     parent: Option<u32>,
@@ -65,7 +69,8 @@ impl Real {
         if let Some(parent) = self.parent {
             die_with(parent)?;
         }
-        let settings = Settings { live: true, process: self.process, ..Settings::from_env() };
+        let (process, trace) = (self.process, self.trace);
+        let settings = Settings { live: true, process, trace, ..Settings::from_env() };
         serve(&self.project, &self.case, Role::Real, settings, &self.out)
     }
 }

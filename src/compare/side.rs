@@ -68,6 +68,23 @@ impl Side {
         self.processes(Role::Real).len()
     }
 
+    /// Its processes dealt out to two sides in turn, to be held against each other; `None` where there are
+    /// fewer than two.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        let processes = self.processes(Role::Real);
+        let half = |first: usize| {
+            let places: Vec<usize> =
+                processes.iter().skip(first).step_by(2).flatten().copied().collect();
+            Self {
+                labels: places.iter().map(|&run| self.labels[run].clone()).collect(),
+                runs: places.iter().map(|&run| self.runs[run].clone()).collect(),
+                boundary: self.boundary,
+                origin: self.origin,
+            }
+        };
+        (processes.len() > 1).then(|| [half(0), half(1)])
+    }
+
     /// Whether its runs were computed, as far as anything says so.
     pub(super) fn is_computed(&self) -> bool {
         let native = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.backend == NATIVE);

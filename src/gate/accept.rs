@@ -14,7 +14,7 @@ use crate::case::{Case, Side};
 use crate::compare::{Comparison, Rules, compare, distinct, too_noisy, widened};
 use crate::files::{FileError, NewDir, size_of};
 use crate::profile::Profile;
-use crate::run::CROSS_MACHINE;
+use crate::run::{CROSS_MACHINE, TRACED};
 
 /// Most bytes that all baselines may take: the tree travels to GPU machines.
 const BUDGET: u64 = 24_000_000;
@@ -170,6 +170,10 @@ impl Acceptance {
             for run in self.recording.kept() {
                 let dir = RecordedRun::folder(run.process, run.repeat);
                 copy(&self.source.join(&dir), &new.path().join(&dir))?;
+            }
+            let traced = self.source.join(TRACED);
+            if traced.is_dir() {
+                copy(&traced, &new.path().join(TRACED))?;
             }
             let token_ids = self.source.join(TOKEN_IDS);
             if token_ids.is_file() {

@@ -99,6 +99,12 @@ pub enum GateError {
         /// Where it should be.
         dir: PathBuf,
     },
+    /// A side that is to be compared with itself, but has one process at most.
+    #[error("{}: `sim: itself` needs a recording of two processes or more", dir.display())]
+    OneProcess {
+        /// Where the recording lies.
+        dir: PathBuf,
+    },
     /// A side that this version cannot run.
     #[error("a `{word}` side cannot run in simgate {}: it can run candle, native, recorded and registered ones", env!("CARGO_PKG_VERSION"))]
     UnsupportedSide {

@@ -211,8 +211,7 @@ fn judge_sides(
         }
         _ => None,
     };
-    let real = stage.load(&real_side, None)?;
-    let sim = stage.load(&sim_side, Some(&real.side))?;
+    let [real, sim] = load(&stage, [&real_side, &sim_side], live)?;
     let mut notes = real.notes;
     notes.extend(sim.notes);
     let mut rules = Rules {
@@ -230,7 +229,9 @@ fn judge_sides(
         rules.other_machine = origin.other_machine;
         rules.kappa = stage.kappas(&real.side)?;
     }
-    let recorded = if live { stage.recorded()? } else { None };
+    let against_itself = sim_side == Side::Itself;
+    rules.lend_to_sim = live && against_itself;
+    let recorded = if live && !against_itself { stage.recorded()? } else { None };
     // A recording from another machine says nothing of how this one scatters.
     let recorded = recorded.filter(|r| provenance::same_machine(&r.side, &real.side));
     let anew =
@@ -262,6 +263,30 @@ fn judge_sides(
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
     Ok(Judged { case, comparison, baseline, cross, notes, fingerprints, device, live })
+}
+
+/// Both sides. One that is compared with itself gives every other process to the sim side; served anew, it
+/// is compared with its recording.
+fn load(
+    stage: &Stage<'_>,
+    [real, sim]: [&Side; 2],
+    live: bool,
+) -> Result<[LoadedSide; 2], GateError> {
+    if *sim != Side::Itself {
+        let real = stage.load(real, None)?;
+        let sim = stage.load(sim, Some(&real.side))?;
+        return Ok([real, sim]);
+    }
+    let none = || GateError::OneProcess { dir: stage.recording().to_owned() };
+    let loaded = stage.load(real, None)?;
+    if live {
+        let recorded = stage.recorded()?.ok_or_else(none)?;
+        return Ok([recorded, loaded]);
+    }
+    let [even, odd] = loaded.side.halves().ok_or_else(none)?;
+    let mut notes = loaded.notes;
+    notes.push("the real side against itself: every other process of its recording".to_owned());
+    Ok([LoadedSide { side: even, notes }, LoadedSide { side: odd, notes: Vec::new() }])
 }
 
 /// The sim side against a recording from another machine, or why the two cannot be compared.

@@ -137,6 +137,7 @@ impl Recorder {
                 max_host_drift_pct: options.max_host_drift_pct,
             },
             runs: Vec::new(),
+            traced: None,
         };
         let recording = resumed(&folder, &fresh, options.restart)?.unwrap_or(fresh);
         let recorder =
@@ -154,7 +155,9 @@ impl Recorder {
             let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
             let name = name.unwrap_or_default();
             let known = self.recording.kept().any(|run| run.dir.as_ref() == Some(&name));
+            let traced = name == run::TRACED && self.recording.traced.is_some();
             if known
+                || traced
                 || name == PROGRESS
                 || (name == TOKEN_IDS && self.recording.kept().next().is_some())
             {
@@ -241,8 +244,8 @@ impl Recorder {
         let meta = run.meta.as_ref();
         let speed = meta.and_then(|meta| meta.host_speed_index);
         let host_speed_us = speed.map_or([f64::NAN; 2], |speed| [speed.before_us, speed.after_us]);
-        let [before, after] = host_speed_us;
-        let refused = self.recording.criterion.refuses(before, after);
+        let gpu = meta.and_then(|meta| meta.gpu_state.clone());
+        let refused = self.recording.criterion.refuses(host_speed_us, gpu.as_ref());
         let dir = RecordedRun::folder(process, repeat);
         if refused.is_none() {
             run::write_compact(run, &self.folder.join(&dir), Keep::Whole)?;
@@ -261,10 +264,33 @@ impl Recorder {
             process,
             repeat,
             host_speed_us,
+            gpu,
             files: None,
             token_ids: run::token_hash(run),
             refused,
         })
+    }
+
+    /// Adds the repeat that a traced process left in its scratch folder.
+    ///
+    /// # Errors
+    /// Runs that cannot be read or written.
+    pub fn add_traced(&mut self) -> Result<(), GateError> {
+        let scratch = self.scratch();
+        let dir = self.folder.join(run::TRACED);
+        for repeat in run::read_repeats(&scratch)?.iter().take(1) {
+            run::write_compact(&run::read(repeat)?, &dir, Keep::Whole)?;
+            self.recording.traced = Some(run::files_hash(&dir)?);
+        }
+        self.save().map_err(RecordError::from)?;
+        fs::remove_dir_all(&scratch)
+            .map_err(|e| RecordError::from(FileError::io("remove", &scratch, e)))?;
+        Ok(())
+    }
+
+    /// Whether a repeat with steps timed on the GPU is still to come: cases on the CPU have none.
+    pub fn wants_traced(&self) -> bool {
+        self.recording.traced.is_none() && self.recording.kept().any(|run| run.gpu.is_some())
     }
 
     /// Puts the recording in place and returns where.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::Fingerprint;
 use super::{GateError, RecordError};
 use crate::files::{FileError, find, read_json, write_inside};
-use crate::run;
+use crate::run::{self, GpuState};
 
 /// The file that makes a directory a recording.
 pub const RECORDING: &str = "recording.json";
@@ -45,6 +45,9 @@ pub struct Recording {
     pub criterion: Criterion,
     /// Every repeat, the refused ones too, in the order in which they ran.
     pub runs: Vec<RecordedRun>,
+    /// SHA-256 of the files of the repeat whose steps were timed on the GPU, which is never gated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traced: Option<String>,
 }
 
 /// How often a case is served.
@@ -59,7 +62,8 @@ pub struct Recipe {
     pub warmup: u32,
 }
 
-/// When a repeat is refused. It never looks at latencies.
+/// When a repeat is refused. It never looks at latencies. On a GPU, one whose clocks were held down, or
+/// that another process used, is refused too.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Criterion {
@@ -70,8 +74,13 @@ pub struct Criterion {
 }
 
 impl Criterion {
-    /// Why a repeat between host-speed indices `before` and `after` (us) does not count, if so.
-    pub fn refuses(&self, before: f64, after: f64) -> Option<String> {
+    /// Why a repeat between host-speed indices `before` and `after` (us), which left the GPU in state
+    /// `gpu`, does not count, if so.
+    pub fn refuses(&self, [before, after]: [f64; 2], gpu: Option<&GpuState>) -> Option<String> {
+        self.refuses_host(before, after).or_else(|| gpu.and_then(refuses_gpu))
+    }
+
+    fn refuses_host(&self, before: f64, after: f64) -> Option<String> {
         let drift = |index: f64| (index / self.host_speed_us - 1.0) * 100.0;
         let [before, after] = [drift(before), drift(after)];
         let worst = if before.abs() > after.abs() { before } else { after };
@@ -84,6 +93,20 @@ impl Criterion {
             )
         })
     }
+}
+
+/// Share of its highest rate that a GPU's clock must have.
+const FULL_CLOCK: f64 = 0.9;
+
+fn refuses_gpu(gpu: &GpuState) -> Option<String> {
+    let GpuState { sm_mhz, max_sm_mhz, throttled, processes, .. } = gpu;
+    if let Some(reason) = throttled {
+        return Some(format!("the GPU's clocks were held down: {reason}"));
+    }
+    if f64::from(*sm_mhz) < FULL_CLOCK * f64::from(*max_sm_mhz) {
+        return Some(format!("the GPU ran at {sm_mhz} MHz, not near its {max_sm_mhz} MHz"));
+    }
+    (*processes > 1).then(|| format!("{processes} processes used the GPU"))
 }
 
 /// One repeat of a recording.
@@ -101,6 +124,9 @@ pub struct RecordedRun {
     pub repeat: u32,
     /// Host-speed index before and after it, us.
     pub host_speed_us: [f64; 2],
+    /// The state that it left the GPU in, where it ran on one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuState>,
     /// SHA-256 of the files in its folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<String>,
@@ -178,8 +204,7 @@ impl Recording {
         };
         for run in &self.runs {
             let name = RecordedRun::folder(run.process, run.repeat);
-            let [before, after] = run.host_speed_us;
-            let refused = self.criterion.refuses(before, after).is_some();
+            let refused = self.criterion.refuses(run.host_speed_us, run.gpu.as_ref()).is_some();
             if refused != run.refused.is_some() || refused == run.dir.is_some() {
                 let problem = "it is refused, or kept, against the recording's own criterion";
                 return Err(altered(&name, problem.to_owned()));
@@ -207,6 +232,11 @@ impl Recording {
                 return Err(altered(&name, problem));
             }
         }
+        let traced = dir.join(run::TRACED);
+        let found = if traced.is_dir() { Some(run::files_hash(&traced)?) } else { None };
+        if found != self.traced {
+            return Err(altered(run::TRACED, "its files changed".to_owned()));
+        }
         let processes: BTreeSet<u32> = self.kept().map(|run| run.process).collect();
         if processes.len() < self.recipe.processes as usize {
             let (kept, asked) = (processes.len(), self.recipe.processes);
@@ -223,10 +253,29 @@ mod tests {
     #[test]
     fn a_repeat_is_refused_by_the_hosts_speed_alone() {
         let criterion = Criterion { host_speed_us: 100.0, max_host_drift_pct: 10.0 };
-        assert_eq!(criterion.refuses(109.0, 91.0), None);
-        let reason = criterion.refuses(100.0, 111.0).unwrap();
+        let refuses = |before, after| criterion.refuses([before, after], None);
+        assert_eq!(refuses(109.0, 91.0), None);
+        let reason = refuses(100.0, 111.0).unwrap();
         assert!(reason.starts_with("the host-speed index moved by +11.0 %"), "{reason}");
-        assert!(criterion.refuses(88.0, 100.0).unwrap().contains("-12.0 %"));
-        assert!(criterion.refuses(f64::NAN, 100.0).is_some());
+        assert!(refuses(88.0, 100.0).unwrap().contains("-12.0 %"));
+        assert!(refuses(f64::NAN, 100.0).is_some());
+    }
+
+    #[test]
+    fn a_repeat_on_a_gpu_is_refused_by_its_clocks_and_by_company() {
+        let criterion = Criterion { host_speed_us: 100.0, max_host_drift_pct: 10.0 };
+        let quiet = GpuState {
+            sm_mhz: 1_980,
+            max_sm_mhz: 1_980,
+            memory_mhz: 3_201,
+            throttled: None,
+            processes: 1,
+        };
+        let refuses = |gpu: GpuState| criterion.refuses([100.0; 2], Some(&gpu));
+        assert_eq!(refuses(quiet.clone()), None);
+        let held = GpuState { throttled: Some("power cap".to_owned()), ..quiet.clone() };
+        assert!(refuses(held).unwrap().contains("held down: power cap"));
+        assert!(refuses(GpuState { sm_mhz: 1_700, ..quiet.clone() }).unwrap().contains("1700 MHz"));
+        assert!(refuses(GpuState { processes: 2, ..quiet }).unwrap().contains("2 processes"));
     }
 }

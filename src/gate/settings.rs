@@ -11,13 +11,15 @@ pub struct Settings {
     pub require_gpu: bool,
     /// Number of this process in a recording.
     pub process: u32,
+    /// Time every step on the GPU, which makes it a little slower.
+    pub trace: bool,
     /// How often the test runner has tried this test (`NEXTEST_ATTEMPT`).
     pub attempt: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { live: false, require_gpu: false, process: 0, attempt: 1 }
+        Self { live: false, require_gpu: false, process: 0, trace: false, attempt: 1 }
     }
 }
 
@@ -31,6 +33,7 @@ impl Settings {
             live: on("SIMGATE_LIVE"),
             require_gpu: on("SIMGATE_REQUIRE_GPU"),
             process: 0,
+            trace: false,
             attempt: attempt.unwrap_or(1),
         }
     }

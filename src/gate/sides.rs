@@ -71,6 +71,11 @@ impl<'a> Stage<'a> {
         })
     }
 
+    /// Where the case's own recording lies.
+    pub fn recording(&self) -> &Path {
+        &self.recording
+    }
+
     /// Fingerprints of what both sides start from.
     ///
     /// # Errors
@@ -240,8 +245,10 @@ impl<'a> Stage<'a> {
     #[cfg(feature = "candle")]
     fn candle(&self, repeats: u32, warmup: u32) -> Result<Runs, GateError> {
         self.check_vocabulary()?;
-        let mut candle =
-            Candle::new(self.model.loaded()?, self.model.engine()?, self.context.settings.process);
+        let settings = self.context.settings;
+        let mut candle = Candle::new(self.model.loaded()?, self.model.engine()?, settings.process);
+        candle.trace(settings.trace);
+        let repeats = if settings.trace { 1 } else { repeats };
         let failed = |source| GateError::Backend { name: "candle".to_owned(), repeat: 0, source };
         (self.context.progress)("real: candle, warm-up", 0, 1);
         candle.warm_up(&self.workload, warmup).map_err(failed)?;

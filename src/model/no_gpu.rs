@@ -79,6 +79,14 @@ impl GpuForward {
     ///
     /// # Errors
     /// None.
+    pub fn empty_launch_us(&self) -> Result<f64, ModelError> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
     pub fn prepare(&mut self, _: &Batch) -> Result<StepSize, ModelError> {
         match self.0 {}
     }

@@ -23,6 +23,8 @@ const GAPS: &str = "gap_percentiles.csv";
 
 /// Folder of recordings from other machines inside a recording; never one of its repeats.
 pub const CROSS_MACHINE: &str = "cross";
+/// Folder of a recording that holds the repeat whose steps were timed on the GPU.
+pub const TRACED: &str = "traced";
 
 /// Reads one run.
 ///
@@ -85,7 +87,7 @@ pub fn read_repeats(dir: &Path) -> Result<Vec<PathBuf>, RunError> {
     for entry in entries {
         let path = entry.map_err(|e| FileError::io("read", dir, e))?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if !path.is_dir() || name.starts_with('.') || name == CROSS_MACHINE {
+        if !path.is_dir() || name.starts_with('.') || name == CROSS_MACHINE || name == TRACED {
             continue;
         }
         let list = if find(&path, MARKER)?.is_some() { &mut repeats } else { &mut others };
@@ -321,7 +323,11 @@ mod tests {
             }],
             plans: vec![PlanRecord { step: 0, request_id: 3, tokens: 7, context: 0 }],
             meta: Some(RunMeta {
-                host_speed_index: Some(HostSpeed { before_us: 6.25, after_us: 6.5 }),
+                host_speed_index: Some(HostSpeed {
+                    before_us: 6.25,
+                    after_us: 6.5,
+                    launch_us: Some([2.5, 2.75]),
+                }),
                 ..RunMeta::new("test", Boundary::Engine)
             }),
             requests: requests.into_iter().map(|(r, _)| r).collect(),

@@ -121,6 +121,9 @@ pub struct HostSpeed {
     pub before_us: f64,
     /// After it.
     pub after_us: f64,
+    /// What issuing an empty kernel took before and after it, us, where it ran on a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_us: Option<[f64; 2]>,
 }
 
 /// A host machine.

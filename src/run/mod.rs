@@ -19,8 +19,8 @@ mod tokens;
 
 pub(crate) use compact::sorted as sorted_plans;
 pub use directory::{
-    CROSS_MACHINE, Keep, MARKER, cross_machine, files_hash, hash, read, read_meta, read_repeats,
-    request_hash, token_hash, write, write_compact,
+    CROSS_MACHINE, Keep, MARKER, TRACED, cross_machine, files_hash, hash, read, read_meta,
+    read_repeats, request_hash, token_hash, write, write_compact,
 };
 pub use fault::fault;
 pub use gaps::GapPercentiles;

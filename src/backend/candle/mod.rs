@@ -26,6 +26,7 @@ pub struct Candle {
     loaded: Rc<LoadedModel>,
     engine: EngineConfig,
     process: u32,
+    trace: bool,
     warmup: Option<Warmup>,
     graphs: Option<Graphs>,
     /// Made for the first run and kept: graphs hold its addresses.
@@ -35,7 +36,12 @@ pub struct Candle {
 impl Candle {
     /// An engine around a loaded model; `process` is the number of this process in a recording.
     pub fn new(loaded: Rc<LoadedModel>, engine: EngineConfig, process: u32) -> Self {
-        Self { loaded, engine, process, warmup: None, graphs: None, on_gpu: None }
+        Self { loaded, engine, process, trace: false, warmup: None, graphs: None, on_gpu: None }
+    }
+
+    /// Has every step timed on the GPU, which makes it a little slower.
+    pub fn trace(&mut self, trace: bool) {
+        self.trace = trace;
     }
 
     fn meta(&self, workload: &Workload, repeat: u32) -> RunMeta {
@@ -132,20 +138,13 @@ impl Backend for Candle {
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
         let failed = |error: ModelError| BackendError::Failed(error.to_string());
         let (loaded, engine) = (Rc::clone(&self.loaded), self.engine.clone());
-        let mut executor = match &loaded.forward {
-            Forward::Cpu(_) if engine.launch == Launch::Graph => {
-                return Err(failed(ModelError::GraphOnCpu));
-            }
-            Forward::Cpu(model) => CandleExecutor::on_cpu(model, workload, &engine)
-                .map_err(|error| failed(error.into()))?,
-            Forward::Gpu(model) => {
-                let forward = self.on_gpu(model, workload).map_err(failed)?;
-                CandleExecutor::new(Steps::Gpu(forward), workload, model.config.vocab_size)
-            }
-        };
+        if let Forward::Gpu(model) = &loaded.forward {
+            self.make_ready(model, workload).map_err(failed)?;
+        }
+        let before = self.host_speed().map_err(failed)?;
+        let mut executor = self.executor(&loaded, workload).map_err(failed)?;
         let config = &loaded.config;
         let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
-        let before_us = host_speed::index_us();
         let started_at = now();
         let mut clock = MonotonicClock::start();
         let served = serve(workload, &engine, limits, &mut executor, &mut clock)
@@ -153,7 +152,12 @@ impl Backend for Candle {
         drop(executor);
         let mut meta = self.meta(workload, repeat);
         meta.started_at = Some(started_at);
-        meta.host_speed_index = Some(HostSpeed { before_us, after_us: host_speed::index_us() });
+        let after = self.host_speed().map_err(failed)?;
+        meta.host_speed_index = Some(HostSpeed {
+            before_us: before.0,
+            after_us: after.0,
+            launch_us: before.1.zip(after.1).map(|(before, after)| [before, after]),
+        });
         meta.pacing_error_ns = Some(served.pacing_error_ns);
         meta.hashes.token_ids = run::token_hash(&served.run);
         Ok(Run { meta: Some(meta), ..served.run })
@@ -161,13 +165,30 @@ impl Backend for Candle {
 }
 
 impl Candle {
-    /// The forward pass on the GPU, made and warmed up once: every workload of a case has the same
-    /// limits.
-    fn on_gpu(
-        &mut self,
-        model: &Rc<GpuModel>,
+    /// How fast this host is right now: its index and, on a GPU, what issuing an empty kernel takes, us.
+    fn host_speed(&self) -> Result<(f64, Option<f64>), ModelError> {
+        let launch = self.on_gpu.as_ref().map(GpuForward::empty_launch_us).transpose()?;
+        Ok((host_speed::index_us(), launch))
+    }
+
+    /// What carries plans out, on the device that the model lies on.
+    fn executor<'a>(
+        &'a mut self,
+        loaded: &'a LoadedModel,
         workload: &Workload,
-    ) -> Result<&mut GpuForward, ModelError> {
+    ) -> Result<CandleExecutor<'a>, ModelError> {
+        match &loaded.forward {
+            Forward::Cpu(_) if self.engine.launch == Launch::Graph => Err(ModelError::GraphOnCpu),
+            Forward::Cpu(model) => Ok(CandleExecutor::on_cpu(model, workload, &self.engine)?),
+            Forward::Gpu(_) => {
+                let forward = self.on_gpu.as_mut().ok_or(ModelError::WithoutCuda)?;
+                Ok(CandleExecutor::new(Steps::Gpu(forward), workload, loaded.config.vocab_size))
+            }
+        }
+    }
+
+    /// Makes and warms up the forward pass on the GPU, once: every workload of a case has the same limits.
+    fn make_ready(&mut self, model: &Rc<GpuModel>, workload: &Workload) -> Result<(), ModelError> {
         let engine = &self.engine;
         let limits = GpuLimits {
             max_tokens: engine.chunk_tokens,
@@ -175,18 +196,22 @@ impl Candle {
             blocks: engine.resolve_kv_blocks(workload),
             block_tokens: engine.kv_block_tokens,
         };
-        if self.on_gpu.as_ref().is_none_or(|forward| forward.limits() != limits) {
-            // The old one first: both may not fit.
-            self.on_gpu = None;
-            let mut forward = GpuForward::new(Rc::clone(model), limits)?;
-            forward.warm_up()?;
-            if engine.launch == Launch::Graph {
-                let taken = forward.capture()?;
-                self.graphs = Some(Graphs { count: taken.graphs, bytes: taken.bytes });
-            }
-            self.on_gpu = Some(forward);
+        if self.on_gpu.as_ref().is_some_and(|forward| forward.limits() == limits) {
+            return Ok(());
         }
-        self.on_gpu.as_mut().ok_or(ModelError::WithoutCuda)
+        // The old one first: both may not fit.
+        self.on_gpu = None;
+        let mut forward = GpuForward::new(Rc::clone(model), limits)?;
+        forward.warm_up()?;
+        if engine.launch == Launch::Graph {
+            let taken = forward.capture()?;
+            self.graphs = Some(Graphs { count: taken.graphs, bytes: taken.bytes });
+        }
+        if self.trace {
+            forward.trace()?;
+        }
+        self.on_gpu = Some(forward);
+        Ok(())
     }
 }
 

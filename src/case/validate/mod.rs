@@ -174,6 +174,7 @@ impl Check {
                 }
             }
             SideFile::Transformers => Side::Transformers,
+            SideFile::Itself => Side::Itself,
             SideFile::Native { profile, seeds } => Side::Native {
                 profile: self.profile(profile),
                 // With fewer, the spread between seeds cannot be told.
@@ -336,6 +337,15 @@ impl Check {
                 "`baseline: none` on a case whose real side is recorded",
                 help,
             );
+        }
+        if case.real == Side::Itself {
+            let help =
+                "name who serves it, such as `candle`; `sim: itself` compares it with itself";
+            self.problem(file.real.at, "`real: itself`", help);
+        }
+        if case.sim == Side::Itself && case.live_only {
+            let help = "leave `baseline: none` out: its recording is what it is compared with";
+            self.problem(file.sim.at, "`sim: itself` on a case without a recording", help);
         }
         if let SideFile::Native { profile, .. } = &file.sim.value
             && profile.value == "here"

@@ -10,9 +10,13 @@ use super::kernels::{MOST_DECODE_SPLITS, MOST_PREFILL_SPLITS, TILE_ROWS, heads_a
 use super::layout::Layout;
 use crate::model::ModelConfig;
 
-/// How many blocks an attention kernel should have for each multiprocessor, so that none idles.
-const DECODE_BLOCKS: u32 = 8;
+/// Blocks of `attention_decode.cu` that fit a multiprocessor at once: more, and some wait for others.
+const DECODE_BLOCKS: u32 = 3;
+/// Fewest parts, so that long sequences among short ones do not hold up the kernel.
+const FEWEST_DECODE_SPLITS: u32 = 4;
+/// Blocks of `attention_prefill.cu` for each multiprocessor.
 const PREFILL_BLOCKS: u32 = 2;
+
 /// How attention is spread over the GPU in one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Splits {
@@ -26,11 +30,11 @@ impl Splits {
     /// Enough blocks for `multiprocessors`.
     pub fn new(config: &ModelConfig, sequences: u32, tiles: u32, multiprocessors: u32) -> Self {
         let parts = (config.heads / heads_at_once(config)) as u32;
-        let decode = (DECODE_BLOCKS * multiprocessors).div_ceil(parts * sequences.max(1));
+        let decode = DECODE_BLOCKS * multiprocessors / (parts * sequences.max(1));
         let prefill =
             (PREFILL_BLOCKS * multiprocessors).div_ceil(config.kv_heads as u32 * tiles.max(1));
         Self {
-            decode: decode.clamp(1, MOST_DECODE_SPLITS),
+            decode: decode.clamp(FEWEST_DECODE_SPLITS, MOST_DECODE_SPLITS),
             prefill: prefill.clamp(1, MOST_PREFILL_SPLITS),
         }
     }

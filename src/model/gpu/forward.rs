@@ -1,6 +1,7 @@
 //! A model ready to serve: compiled kernels, KV cache, buffers, and one graph for each bucket.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use candle_core::cuda_backend::cudarc::driver::sys::{
     self, CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
@@ -11,12 +12,13 @@ use super::GpuModel;
 use super::addresses::Address;
 use super::buffers::{Buffers, Splits};
 use super::error::Failed;
-use super::kernels::{Kernels, TILE_ROWS};
+use super::kernels::{Grid, Kernels, TILE_ROWS};
 use super::layout::{Layout, Sizes};
 use super::pinned::Pinned;
 use crate::model::bucket::{Buckets, StepSize};
 use crate::model::gpu_ops::{GpuLimits, GpuOp, GraphMemory};
 use crate::model::{Batch, ModelError};
+use crate::stats::percentiles;
 
 /// The forward pass of one engine.
 pub struct GpuForward {
@@ -153,6 +155,30 @@ impl GpuForward {
         let pair = || Ok::<_, Failed>([event()?, event()?]);
         self.events = Some(pair()?);
         Ok(())
+    }
+
+    /// What issuing an empty kernel takes on the host, us, the median of many.
+    ///
+    /// # Errors
+    /// A GPU that cannot be used.
+    pub fn empty_launch_us(&self) -> Result<f64, ModelError> {
+        Ok(self.time_launches()?)
+    }
+
+    fn time_launches(&self) -> Result<f64, Failed> {
+        let grid = Grid { blocks: (1, 1, 1), threads: 32, shared: 0 };
+        let mut times = Vec::with_capacity(LAUNCH_ROUNDS);
+        for _ in 0..LAUNCH_ROUNDS {
+            let start = Instant::now();
+            for _ in 0..LAUNCHES {
+                self.kernels.launch(&self.kernels.nothing, grid, &[])?;
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(LAUNCHES));
+            // A full queue would make the host wait.
+            self.model.stream.synchronize()?;
+        }
+        let [median] = percentiles(&mut times, [0.5]);
+        Ok(median)
     }
 
     /// Describes a batch to the step of its bucket, which is returned. The step before must have been
@@ -323,6 +349,10 @@ impl Drop for GpuForward {
         let _ = self.model.stream.synchronize();
     }
 }
+
+/// Empty kernels issued in a row, and how often, to time them.
+const LAUNCHES: u32 = 64;
+const LAUNCH_ROUNDS: usize = 51;
 
 /// What `argmax.cu` answers for a row with a NaN.
 const NOT_A_NUMBER: u32 = u32::MAX;

@@ -57,6 +57,8 @@ pub(super) struct MatrixVector {
 
 /// The compiled kernels.
 pub(super) struct Kernels {
+    /// Does nothing: shows what a launch costs.
+    pub nothing: CudaFunction,
     pub embed: CudaFunction,
     pub rms_norm: CudaFunction,
     pub silu_mul: CudaFunction,
@@ -123,6 +125,7 @@ impl Kernels {
             prefill_shared_bytes(config) as i32,
         )?;
         Ok(Self {
+            nothing: get("nothing")?,
             embed: get("embed")?,
             rms_norm: get("rms_norm")?,
             silu_mul: get("silu_mul")?,
