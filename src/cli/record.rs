@@ -104,14 +104,7 @@ impl Record {
 
     /// Records one more process; `false` when there are enough.
     fn advance(&self, recorder: &mut Recorder) -> anyhow::Result<bool> {
-        let Some(process) = recorder.next_process()? else {
-            if recorder.wants_traced() {
-                eprintln!("{}: once more, with every step timed on the GPU", recorder.file.name);
-                self.serve(recorder, recorder.processes(), true)?;
-                recorder.add_traced()?;
-            }
-            return Ok(false);
-        };
+        let Some(process) = recorder.next_process()? else { return Ok(false) };
         self.record(recorder, process)?;
         Ok(true)
     }
@@ -120,7 +113,7 @@ impl Record {
     fn record(&self, recorder: &mut Recorder, process: u32) -> anyhow::Result<()> {
         let name = recorder.file.name.clone();
         eprintln!("{name}: process {process}, {} of them must count", recorder.processes());
-        self.serve(recorder, process, false)?;
+        self.serve(recorder, process)?;
         for reason in recorder.add(process)? {
             say!("{name}: process {process}: a repeat is refused: {reason}");
         }
@@ -128,7 +121,7 @@ impl Record {
     }
 
     /// Serves a case in a process of its own.
-    fn serve(&self, recorder: &Recorder, process: u32, trace: bool) -> anyhow::Result<()> {
+    fn serve(&self, recorder: &Recorder, process: u32) -> anyhow::Result<()> {
         let name = &recorder.file.name;
         let program = std::env::current_exe().context("cannot find this program again")?;
         let status = Command::new(program)
@@ -141,7 +134,7 @@ impl Record {
             .arg(&self.project.cases)
             .arg("--baselines")
             .arg(&self.project.baselines)
-            .args(trace.then_some("--trace"))
+            .args(recorder.wants_traced().then_some("--trace"))
             .stdout(Stdio::null())
             .status()
             .context("cannot start a process to record in")?;

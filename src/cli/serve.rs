@@ -52,8 +52,8 @@ pub struct Real {
     /// Number of this process in a recording
     #[arg(long, default_value_t = 0, hide = true)]
     process: u32,
-    /// Time every step on the GPU too (column gpu_ns of step_metrics.csv), in one repeat; this makes
-    /// steps a little slower
+    /// Serve one time more, with every step timed on the GPU (column gpu_ns of step_metrics.csv), into
+    /// `traced` in DIR; this makes steps a little slower
     #[arg(long)]
     trace: bool,
     /// The recorder that this process dies with
@@ -133,6 +133,9 @@ fn write(side: &LoadedSide, out: &Path) -> anyhow::Result<()> {
     let new = NewDir::create(out, MARKER)?;
     for (i, run) in side.side.runs.iter().enumerate() {
         run::write(run, &new.path().join(format!("r{i}")))?;
+    }
+    if let Some(traced) = &side.traced {
+        run::write(traced, &new.path().join(run::TRACED))?;
     }
     new.commit()?;
     side.notes.iter().for_each(|note| say!("- {note}"));

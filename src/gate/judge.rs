@@ -286,7 +286,8 @@ fn load(
     let [even, odd] = loaded.side.halves().ok_or_else(none)?;
     let mut notes = loaded.notes;
     notes.push("the real side against itself: every other process of its recording".to_owned());
-    Ok([LoadedSide { side: even, notes }, LoadedSide { side: odd, notes: Vec::new() }])
+    let half = |side, notes| LoadedSide { side, notes, traced: None };
+    Ok([half(even, notes), half(odd, Vec::new())])
 }
 
 /// The sim side against a recording from another machine, or why the two cannot be compared.

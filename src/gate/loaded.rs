@@ -15,6 +15,9 @@ pub struct LoadedSide {
     pub side: Side,
     /// Checks that had to be skipped.
     pub notes: Vec<String>,
+    /// One more run, with every step timed on the GPU: shown to whoever looks for the time, never
+    /// compared.
+    pub traced: Option<Run>,
 }
 
 pub(super) fn finish(
@@ -51,7 +54,7 @@ pub(super) fn finish(
     }
     mixed(&runs, &labels)?;
     let side = Side { labels, runs, boundary, origin };
-    Ok(LoadedSide { side, notes })
+    Ok(LoadedSide { side, notes, traced: None })
 }
 
 /// One side is one backend on one machine, with the same weights and build throughout.

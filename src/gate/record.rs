@@ -231,6 +231,7 @@ impl Recorder {
         for (repeat, dir) in run::read_repeats(&scratch)?.iter().enumerate() {
             added.push(self.take(process, repeat as u32, &run::read(dir)?)?);
         }
+        self.take_traced(&scratch)?;
         let refused = added.iter().filter_map(|run| run.refused.clone()).collect();
         self.recording.runs.append(&mut added);
         // From here on the process counts.
@@ -271,26 +272,22 @@ impl Recorder {
         })
     }
 
-    /// Adds the repeat that a traced process left in its scratch folder.
-    ///
-    /// # Errors
-    /// Runs that cannot be read or written.
-    pub fn add_traced(&mut self) -> Result<(), GateError> {
-        let scratch = self.scratch();
-        let dir = self.folder.join(run::TRACED);
-        for repeat in run::read_repeats(&scratch)?.iter().take(1) {
-            run::write_compact(&run::read(repeat)?, &dir, Keep::Whole)?;
+    /// Keeps the repeat whose steps were timed on the GPU, if the process left one.
+    fn take_traced(&mut self, scratch: &Path) -> Result<(), GateError> {
+        let traced = scratch.join(run::TRACED);
+        if traced.is_dir() {
+            let dir = self.folder.join(run::TRACED);
+            run::write_compact(&run::read(&traced)?, &dir, Keep::Whole)?;
             self.recording.traced = Some(run::files_hash(&dir)?);
         }
-        self.save().map_err(RecordError::from)?;
-        fs::remove_dir_all(&scratch)
-            .map_err(|e| RecordError::from(FileError::io("remove", &scratch, e)))?;
         Ok(())
     }
 
-    /// Whether a repeat with steps timed on the GPU is still to come: cases on the CPU have none.
+    /// Whether the next process should leave a repeat with steps timed on the GPU: the last one, where
+    /// there is a GPU.
     pub fn wants_traced(&self) -> bool {
-        self.recording.traced.is_none() && self.recording.kept().any(|run| run.gpu.is_some())
+        let last = self.kept_processes() + 1 == self.processes();
+        last && self.recording.kept().any(|run| run.gpu.is_some())
     }
 
     /// Puts the recording in place and returns where.

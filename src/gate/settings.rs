@@ -11,7 +11,7 @@ pub struct Settings {
     pub require_gpu: bool,
     /// Number of this process in a recording.
     pub process: u32,
-    /// Time every step on the GPU, which makes it a little slower.
+    /// Serve one time more, with every step timed on the GPU.
     pub trace: bool,
     /// How often the test runner has tried this test (`NEXTEST_ATTEMPT`).
     pub attempt: u32,

@@ -97,6 +97,7 @@ impl<'a> Stage<'a> {
     pub fn load(&self, side: &Side, real: Option<&compare::Side>) -> Result<LoadedSide, GateError> {
         let (case, workload, context) = (self.case, &self.workload, &self.context);
         let mut origin = Origin::Recorded;
+        let mut traced = None;
         let (runs, declared) = match side {
             Side::Recorded { runs, boundary } => {
                 let dirs = runs.iter().map(|path| resolve(case, path, context));
@@ -113,7 +114,9 @@ impl<'a> Stage<'a> {
             }
             Side::Candle { repeats, warmup, .. } => {
                 origin = Origin::OneProcess;
-                (self.candle(*repeats, *warmup)?, None)
+                let (runs, of_gpu) = self.candle(*repeats, *warmup)?;
+                traced = of_gpu;
+                (runs, None)
             }
             Side::Transformers => {
                 origin = Origin::OneProcess;
@@ -137,7 +140,7 @@ impl<'a> Stage<'a> {
         for (run, label) in runs.0.iter().zip(&runs.1) {
             same_workload(run, label, workload)?;
         }
-        finish(runs, declared, origin)
+        Ok(LoadedSide { traced, ..finish(runs, declared, origin)? })
     }
 
     /// The case's own recording; `None` where there is none.
@@ -242,13 +245,12 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Serves the workload anew; one time more with every step timed on the GPU, where that was asked for.
     #[cfg(feature = "candle")]
-    fn candle(&self, repeats: u32, warmup: u32) -> Result<Runs, GateError> {
+    fn candle(&self, repeats: u32, warmup: u32) -> Result<(Runs, Option<Run>), GateError> {
         self.check_vocabulary()?;
         let settings = self.context.settings;
         let mut candle = Candle::new(self.model.loaded()?, self.model.engine()?, settings.process);
-        candle.trace(settings.trace);
-        let repeats = if settings.trace { 1 } else { repeats };
         let failed = |source| GateError::Backend { name: "candle".to_owned(), repeat: 0, source };
         (self.context.progress)("real: candle, warm-up", 0, 1);
         candle.warm_up(&self.workload, warmup).map_err(failed)?;
@@ -257,7 +259,13 @@ impl<'a> Stage<'a> {
             runs.extend(collect(&mut candle, "candle", repeat..repeat + 1, &self.workload)?);
             (self.context.progress)("real: candle", u64::from(repeat) + 1, u64::from(repeats));
         }
-        Ok((runs, (0..repeats).map(|repeat| format!("candle, live #{repeat}")).collect()))
+        let mut traced = None;
+        if settings.trace {
+            candle.trace().map_err(failed)?;
+            traced = Some(candle.run(&self.workload, repeats).map_err(failed)?);
+        }
+        let labels = (0..repeats).map(|repeat| format!("candle, live #{repeat}"));
+        Ok(((runs, labels.collect()), traced))
     }
 
     /// Token ids from files must be the model's.
@@ -293,7 +301,7 @@ impl<'a> Stage<'a> {
     }
 
     #[cfg(not(feature = "candle"))]
-    fn candle(&self, _repeats: u32, _warmup: u32) -> Result<Runs, GateError> {
+    fn candle(&self, _repeats: u32, _warmup: u32) -> Result<(Runs, Option<Run>), GateError> {
         Err(GateError::WithoutCandle)
     }
 

@@ -5,8 +5,9 @@ use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
+use half::bf16;
 
 use super::{ModelConfig, ModelError, Placement};
 use crate::files::{FileError, Hasher};
@@ -96,12 +97,19 @@ pub fn random_weights(
     let mut tensors = HashMap::new();
     for (stream, (name, shape)) in shapes(config).into_iter().enumerate() {
         let count = shape.iter().product();
-        let values = match name.contains("norm") {
-            true => vec![1.0; count],
-            false => uniform(count, seed, stream as u64),
+        // In the type wanted here already: a GPU would have to load a kernel to convert it.
+        let tensor = match (name.contains("norm"), dtype) {
+            (true, _) => Tensor::ones(shape, *dtype, &Device::Cpu)?,
+            (false, DType::BF16) => Tensor::from_vec(
+                uniform(count, seed, stream as u64, bf16::from_f32),
+                shape,
+                &Device::Cpu,
+            )?,
+            (false, _) => {
+                let values: Vec<f32> = uniform(count, seed, stream as u64, |value| value);
+                Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(*dtype)?
+            }
         };
-        // Converted here: a GPU would have to load a kernel for it.
-        let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(*dtype)?;
         tensors.insert(name, tensor.to_device(device)?);
     }
     Ok(VarBuilder::from_tensors(tensors, *dtype, device))
@@ -110,21 +118,26 @@ pub fn random_weights(
 /// Numbers that a thread draws at least.
 const PIECE: usize = 1 << 20;
 
-/// Uniform numbers with standard deviation 0.02, the same on any number of threads.
-fn uniform(count: usize, seed: u64, stream: u64) -> Vec<f32> {
+/// Uniform numbers with standard deviation 0.02, made of f32 by `convert`: the same on any number of
+/// threads.
+fn uniform<T: Default + Clone + Send>(
+    count: usize,
+    seed: u64,
+    stream: u64,
+    convert: fn(f32) -> T,
+) -> Vec<T> {
     let half_width = 0.02 * 3.0_f64.sqrt();
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let piece = count.div_ceil(threads).max(PIECE);
-    let mut values = vec![0.0; count];
+    let mut values = vec![T::default(); count];
     std::thread::scope(|scope| {
         for (i, values) in values.chunks_mut(piece).enumerate() {
             scope.spawn(move || {
                 let mut random = Random::new(seed, stream);
                 random.skip((i * piece) as u64);
-                let draw = |value: &mut f32| {
-                    *value = ((2.0 * random.unit() - 1.0) * half_width) as f32;
-                };
-                values.iter_mut().for_each(draw);
+                for value in values {
+                    *value = convert(((2.0 * random.unit() - 1.0) * half_width) as f32);
+                }
             });
         }
     });

@@ -4,8 +4,8 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::{Backend, BackendError, Kind, gpu, host_speed};
-use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, serve};
-use crate::model::{GpuForward, GpuLimits, GpuModel};
+use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Served, serve};
+use crate::model::{GpuForward, GpuLimits};
 use crate::model::{ModelError, WeightSource};
 use crate::run::{
     self, Boundary, EngineBuild, Graphs, Host, HostSpeed, Run, RunMeta, StepRecord, Weights,
@@ -26,7 +26,6 @@ pub struct Candle {
     loaded: Rc<LoadedModel>,
     engine: EngineConfig,
     process: u32,
-    trace: bool,
     warmup: Option<Warmup>,
     graphs: Option<Graphs>,
     /// Made for the first run and kept: graphs hold its addresses.
@@ -36,12 +35,15 @@ pub struct Candle {
 impl Candle {
     /// An engine around a loaded model; `process` is the number of this process in a recording.
     pub fn new(loaded: Rc<LoadedModel>, engine: EngineConfig, process: u32) -> Self {
-        Self { loaded, engine, process, trace: false, warmup: None, graphs: None, on_gpu: None }
+        Self { loaded, engine, process, warmup: None, graphs: None, on_gpu: None }
     }
 
-    /// Has every step timed on the GPU, which makes it a little slower.
-    pub fn trace(&mut self, trace: bool) {
-        self.trace = trace;
+    /// Has every step from now on timed on the GPU, which makes it a little slower; nothing on the CPU.
+    ///
+    /// # Errors
+    /// A GPU that cannot be used.
+    pub fn trace(&mut self) -> Result<(), BackendError> {
+        self.on_gpu.as_mut().map_or(Ok(()), |forward| forward.trace()).map_err(failed)
     }
 
     fn meta(&self, workload: &Workload, repeat: u32) -> RunMeta {
@@ -90,13 +92,14 @@ impl Candle {
         let mut first = workload.clone();
         first.requests.truncate(WARMUP_REQUESTS);
         first.requests.iter_mut().for_each(|request| request.arrival_ns = 0);
+        self.make_ready(workload).map_err(failed)?;
         let mut before: Option<Run> = None;
         let mut warmup = Warmup { rounds: 0, stationary: false };
         if least == 0 {
             return Ok(warmup);
         }
         while warmup.rounds < least || (!warmup.stationary && warmup.rounds < least + MORE_ROUNDS) {
-            let round = self.run(&first, 0)?;
+            let round = self.serve(&first)?.run;
             warmup.stationary = before.is_some_and(|before| alike(&before, &round));
             before = Some(round);
             warmup.rounds += 1;
@@ -136,23 +139,13 @@ impl Backend for Candle {
     }
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
-        let failed = |error: ModelError| BackendError::Failed(error.to_string());
-        let (loaded, engine) = (Rc::clone(&self.loaded), self.engine.clone());
-        if let Forward::Gpu(model) = &loaded.forward {
-            self.make_ready(model, workload).map_err(failed)?;
-        }
-        let before = self.host_speed().map_err(failed)?;
-        let mut executor = self.executor(&loaded, workload).map_err(failed)?;
-        let config = &loaded.config;
-        let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
+        self.make_ready(workload).map_err(failed)?;
         let started_at = now();
-        let mut clock = MonotonicClock::start();
-        let served = serve(workload, &engine, limits, &mut executor, &mut clock)
-            .map_err(|error| BackendError::Failed(error.to_string()))?;
-        drop(executor);
+        let before = self.host_speed().map_err(failed)?;
+        let served = self.serve(workload)?;
         let mut meta = self.meta(workload, repeat);
-        meta.started_at = Some(started_at);
         let after = self.host_speed().map_err(failed)?;
+        meta.started_at = Some(started_at);
         meta.host_speed_index = Some(HostSpeed {
             before_us: before.0,
             after_us: after.0,
@@ -164,7 +157,22 @@ impl Backend for Candle {
     }
 }
 
+fn failed(error: ModelError) -> BackendError {
+    BackendError::Failed(error.to_string())
+}
+
 impl Candle {
+    /// Serves a workload once, without provenance.
+    fn serve(&mut self, workload: &Workload) -> Result<Served, BackendError> {
+        let (loaded, engine) = (Rc::clone(&self.loaded), self.engine.clone());
+        let config = &loaded.config;
+        let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
+        let mut executor = self.executor(&loaded, workload).map_err(failed)?;
+        let mut clock = MonotonicClock::start();
+        serve(workload, &engine, limits, &mut executor, &mut clock)
+            .map_err(|error| BackendError::Failed(error.to_string()))
+    }
+
     /// How fast this host is right now: its index and, on a GPU, what issuing an empty kernel takes, us.
     fn host_speed(&self) -> Result<(f64, Option<f64>), ModelError> {
         let launch = self.on_gpu.as_ref().map(GpuForward::empty_launch_us).transpose()?;
@@ -188,8 +196,9 @@ impl Candle {
     }
 
     /// Makes and warms up the forward pass on the GPU, once: every workload of a case has the same limits.
-    fn make_ready(&mut self, model: &Rc<GpuModel>, workload: &Workload) -> Result<(), ModelError> {
-        let engine = &self.engine;
+    fn make_ready(&mut self, workload: &Workload) -> Result<(), ModelError> {
+        let loaded = Rc::clone(&self.loaded);
+        let (Forward::Gpu(model), engine) = (&loaded.forward, &self.engine) else { return Ok(()) };
         let limits = GpuLimits {
             max_tokens: engine.chunk_tokens,
             max_sequences: engine.max_sequences,
@@ -206,9 +215,6 @@ impl Candle {
         if engine.launch == Launch::Graph {
             let taken = forward.capture()?;
             self.graphs = Some(Graphs { count: taken.graphs, bytes: taken.bytes });
-        }
-        if self.trace {
-            forward.trace()?;
         }
         self.on_gpu = Some(forward);
         Ok(())
