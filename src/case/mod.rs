@@ -120,6 +120,11 @@ pub enum Side {
 }
 
 impl Side {
+    /// Whether simgate serves it itself, so that it has a recording of its own.
+    pub fn is_served(&self) -> bool {
+        matches!(self, Self::Candle { .. } | Self::Transformers)
+    }
+
     /// The word in case files.
     pub fn word(&self) -> &'static str {
         match self {

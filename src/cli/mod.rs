@@ -19,6 +19,7 @@ mod progress;
 #[cfg(feature = "candle")]
 mod record;
 mod serve;
+mod spread;
 
 /// Exit code of a gate that holds.
 const WITHIN: u8 = 0;
@@ -61,6 +62,7 @@ enum Command {
     #[cfg(feature = "candle")]
     Record(record::Record),
     Accept(accept::Accept),
+    Spread(spread::SpreadCommand),
     #[cfg(feature = "candle")]
     Bench(bench::Bench),
     /// Print the JSON Schema of a case file
@@ -120,6 +122,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(check) => check.run(),
         Command::Accept(accept) => accept.run(),
+        Command::Spread(spread) => spread.run(),
         Command::Compare(compare) => compare.run(),
         Command::New(new) => new.run(),
         Command::Workload(workload) => workload.run(),

@@ -234,15 +234,23 @@ pub struct TooNoisy {
     pub processes: Option<usize>,
 }
 
+/// Samples of each run of a side by itself.
+pub(super) fn samples_alone(
+    side: &Side,
+    ignore_eos: Option<bool>,
+) -> Result<Vec<Samples>, CompareError> {
+    let (joined, _) = join(side, side, ignore_eos)?;
+    let gaps = checks::no_gaps(side, side).is_none();
+    let take = |run| samples(run, &joined, false, side.boundary, gaps);
+    Ok(side.runs.iter().map(take).collect())
+}
+
 /// The tolerances that `real` is too noisy for: those with `2 h0 > T`.
 ///
 /// # Errors
 /// Runs of unlike workloads.
 pub fn too_noisy(real: &Side, rules: &Rules) -> Result<Vec<TooNoisy>, CompareError> {
-    let (joined, _) = join(real, real, rules.ignore_eos)?;
-    let gaps = checks::no_gaps(real, real).is_none();
-    let take = |run| samples(run, &joined, false, real.boundary, gaps);
-    let samples: Vec<Samples> = real.runs.iter().map(take).collect();
+    let samples = samples_alone(real, rules.ignore_eos)?;
     let mut noisy = Vec::new();
     for figure in Metric::ALL.into_iter().flat_map(Figure::of) {
         let Some(tolerance) = rules.tolerances.of(figure) else { continue };

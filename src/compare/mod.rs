@@ -11,6 +11,7 @@ mod kappa;
 mod result;
 mod samples;
 mod side;
+mod spread;
 mod tolerance;
 mod verdict;
 
@@ -25,5 +26,6 @@ pub use kappa::{Kappas, amplification, widened};
 pub use result::FigureResult;
 pub use samples::{Samples, samples_of};
 pub use side::{Origin, Rules, Side, SideSummary, Spreads};
+pub use spread::{Spread, spreads};
 pub use tolerance::{Tolerance, Tolerances};
 pub use verdict::{Mark, Verdict};

@@ -9,6 +9,9 @@ use super::figure::Figure;
 pub struct Tolerance(f64);
 
 impl Tolerance {
+    /// What a simulator should be held to where nothing else is said: 2, 3 and 5 % at p50, p90 and p99.
+    pub const GOALS: [Self; 3] = [Self(0.02), Self(0.03), Self(0.05)];
+
     /// A tolerance from its fraction (0.05 for 5 %), if it lies above 0 and below 1.
     pub fn from_fraction(fraction: f64) -> Option<Self> {
         (fraction > 0.0 && fraction < 1.0).then_some(Self(fraction))

@@ -328,8 +328,7 @@ fn same_plans(case: &Case, workload: &Workload) -> bool {
 
 /// Whether a side of the case runs anew: measured, so never in a snapshot.
 pub(super) fn runs_live(case: &Case, context: &Context<'_>) -> bool {
-    let replayable = |side: &Side| matches!(side, Side::Candle { .. } | Side::Transformers);
-    let any = replayable(&case.real) || replayable(&case.sim);
+    let any = case.real.is_served() || case.sim.is_served();
     case.live_only || (context.settings.live && any)
 }
 

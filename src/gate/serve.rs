@@ -5,6 +5,7 @@ use super::loaded::LoadedSide;
 use super::sides::Stage;
 use super::{CaseFile, Gate, GateError, Progress};
 use crate::case::{Case, Side};
+use crate::compare::{self, Spread};
 use crate::workload::Workload;
 
 /// Which side of a case.
@@ -49,6 +50,22 @@ impl Gate {
             }
             side => stage.load(side, None),
         }
+    }
+
+    /// How well the recording of a case agrees with itself; `None` for a case without one.
+    ///
+    /// # Errors
+    /// A faulty case, or a recording that cannot be read or is not of this case as it stands.
+    pub fn spread(&self, file: &CaseFile) -> Result<Option<Vec<Spread>>, GateError> {
+        let case = Case::read(&file.path)?;
+        if case.live_only || !case.real.is_served() {
+            return Ok(None);
+        }
+        let context = self.context(&|_, _, _| {});
+        let stage = Stage::new(&case, recording_of(file, &context), context)?;
+        let Some(recorded) = stage.recorded()? else { return Ok(None) };
+        let ignore_eos = case.engine.as_ref().map(|engine| engine.ignore_eos);
+        Ok(Some(compare::spreads(&recorded.side, &case.tolerances, ignore_eos)?))
     }
 
     /// Where the recording of a case lies.

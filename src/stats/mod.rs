@@ -1,9 +1,11 @@
 //! Numbers without domain words: percentiles, means and how well they are known. Every room may use them.
 
+mod components;
 mod percentile;
 mod random;
 mod spread;
 
+pub use components::Components;
 pub use percentile::{percentile_sorted, percentiles};
 pub use random::Random;
 pub use spread::{Mean, outlier, student_t, welch_satterthwaite};
