@@ -2,7 +2,7 @@
 
 use clap::Args;
 use simgate::compare::{Metric, Spread};
-use simgate::gate::Settings;
+use simgate::gate::{RecordedCase, Settings};
 use simgate::report::{Style, duration, overview_table, percent};
 
 use super::{Project, say};
@@ -22,6 +22,10 @@ pub struct SpreadCommand {
     /// Only these metrics, such as `--metric ttft --metric tbt`
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     metric: Vec<Metric>,
+    /// Show instead where the time of steps goes: medians of the whole step, of the host alone, of launching
+    /// and of waiting, and the GPU time of the traced repeat
+    #[arg(long)]
+    steps: bool,
     /// Print Markdown
     #[arg(long)]
     markdown: bool,
@@ -36,16 +40,21 @@ impl SpreadCommand {
         let filter = self.filter.as_deref().unwrap_or_default();
         let mut rows = Vec::new();
         for file in gate.case_files()?.iter().filter(|file| file.name.contains(filter)) {
-            let Some(spreads) = gate.spread(file)? else { continue };
+            let Some(recorded) = gate.recorded(file)? else { continue };
+            if self.steps {
+                rows.extend(steps_row(&file.name, &recorded).map(|row| (row, None)));
+                continue;
+            }
             let asked = |spread: &&Spread| {
                 self.metric.is_empty() || self.metric.contains(&spread.figure.metric)
             };
-            let asked = spreads.iter().filter(asked);
+            let asked = recorded.spreads.iter().filter(asked);
             rows.extend(asked.map(|spread| (row(&file.name, spread), None)));
         }
         anyhow::ensure!(!rows.is_empty(), "no recorded case has a name with `{filter}` in it");
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
-        say!("{}", overview_table(&HEADER, &rows, style));
+        let header: &[&str] = if self.steps { &STEPS_HEADER } else { &HEADER };
+        say!("{}", overview_table(header, &rows, style));
         Ok(0)
     }
 }
@@ -57,6 +66,16 @@ fn metric(word: &str) -> Result<Metric, String> {
 
 const HEADER: [&str; 9] =
     ["case", "figure", "real", "n", "within", "between", "noise", "tolerance", "K needed"];
+
+const STEPS_HEADER: [&str; 7] = ["case", "steps", "step", "host", "launch", "wait", "GPU"];
+
+fn steps_row(case: &str, recorded: &RecordedCase) -> Option<Vec<String>> {
+    let times = recorded.steps?;
+    let gpu = recorded.traced.and_then(|traced| traced.gpu);
+    let spans = [times.whole, times.host, times.launch, times.wait].map(duration);
+    let gpu = gpu.map_or_else(|| "-".to_owned(), duration);
+    Some([case.to_owned(), times.steps.to_string()].into_iter().chain(spans).chain([gpu]).collect())
+}
 
 fn row(case: &str, spread: &Spread) -> Vec<String> {
     let share = |log: f64| percent(log.exp_m1());

@@ -47,7 +47,7 @@ pub use outcome::Outcome;
 pub use record::{RecordOptions, Recorder};
 pub use record_error::RecordError;
 pub use recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
-pub use serve::Role;
+pub use serve::{RecordedCase, Role};
 pub use settings::Settings;
 pub use sides::load_recorded;
 pub use snapshot::Drift;

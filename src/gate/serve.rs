@@ -6,6 +6,7 @@ use super::sides::Stage;
 use super::{CaseFile, Gate, GateError, Progress};
 use crate::case::{Case, Side};
 use crate::compare::{self, Spread};
+use crate::run::{self, StepTimes, TRACED};
 use crate::workload::Workload;
 
 /// Which side of a case.
@@ -15,6 +16,17 @@ pub enum Role {
     Real,
     /// The one that is judged.
     Sim,
+}
+
+/// What a recording tells of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedCase {
+    /// How far its repeats agree, figure by figure.
+    pub spreads: Vec<Spread>,
+    /// Where the time of their steps goes.
+    pub steps: Option<StepTimes>,
+    /// And that of the repeat whose steps were timed on the GPU.
+    pub traced: Option<StepTimes>,
 }
 
 impl Gate {
@@ -52,11 +64,11 @@ impl Gate {
         }
     }
 
-    /// How well the recording of a case agrees with itself; `None` for a case without one.
+    /// What the recording of a case tells of itself; `None` for a case without one.
     ///
     /// # Errors
     /// A faulty case, or a recording that cannot be read or is not of this case as it stands.
-    pub fn spread(&self, file: &CaseFile) -> Result<Option<Vec<Spread>>, GateError> {
+    pub fn recorded(&self, file: &CaseFile) -> Result<Option<RecordedCase>, GateError> {
         let case = Case::read(&file.path)?;
         if case.live_only || !case.real.is_served() {
             return Ok(None);
@@ -65,7 +77,13 @@ impl Gate {
         let stage = Stage::new(&case, recording_of(file, &context), context)?;
         let Some(recorded) = stage.recorded()? else { return Ok(None) };
         let ignore_eos = case.engine.as_ref().map(|engine| engine.ignore_eos);
-        Ok(Some(compare::spreads(&recorded.side, &case.tolerances, ignore_eos)?))
+        let traced = stage.recording().join(TRACED);
+        let traced = if traced.is_dir() { Some(run::read(&traced)?) } else { None };
+        Ok(Some(RecordedCase {
+            spreads: compare::spreads(&recorded.side, &case.tolerances, ignore_eos)?,
+            steps: StepTimes::of(&recorded.side.runs),
+            traced: StepTimes::of(&traced),
+        }))
     }
 
     /// Where the recording of a case lies.

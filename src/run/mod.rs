@@ -14,6 +14,7 @@ mod fault;
 mod gaps;
 mod meta;
 mod requests;
+mod step_times;
 mod steps;
 mod tokens;
 
@@ -28,6 +29,7 @@ pub use meta::{
     Boundary, Device, EngineBuild, GpuState, Graphs, Hashes, Host, HostSpeed, NATIVE,
     RUN_META_SCHEMA_VERSION, RunMeta, Weights,
 };
+pub use step_times::StepTimes;
 pub use steps::{PlanRecord, StepRecord};
 pub use tokens::{Incomplete, TokenTimes};
 
