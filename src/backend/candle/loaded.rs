@@ -22,7 +22,7 @@ pub struct LoadedModel {
 /// The forward pass of a device.
 pub(crate) enum Forward {
     /// On the CPU.
-    Cpu(Qwen3),
+    Cpu(Box<Qwen3>),
     /// On a GPU.
     Gpu(Rc<GpuModel>),
 }
@@ -45,7 +45,7 @@ impl LoadedModel {
                 forward: Forward::Gpu(model),
             });
         }
-        let model = Qwen3::new(&config, &tensors, folder)?;
+        let model = Box::new(Qwen3::new(&config, &tensors, folder)?);
         Ok(Self { config, weights, device, forward: Forward::Cpu(model) })
     }
 

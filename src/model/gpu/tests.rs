@@ -224,7 +224,7 @@ fn the_comparison_with_the_oracle_notices_faults() {
         for fault in [Fault::WrongTable, Fault::LastKeysMissing, Fault::PositionOffByOne] {
             let found = apart(&ragged.attended(&placement, fault), &expected);
             println!("{sequences:?} {fault:?}: {found:.2e} instead of {right:.2e}");
-            assert!(!(found < 2.0 * LIMIT), "{fault:?} goes unnoticed: {found}");
+            assert!(found.is_nan() || found >= 2.0 * LIMIT, "{fault:?} goes unnoticed: {found}");
         }
     }
 }
