@@ -3,12 +3,14 @@
 # lints, runs the tests that need no GPU (all kernels compile, for every architecture), and leaves an
 # archive for a GPU machine. To be run before any change of `model` or of the candle backend is done.
 #
-#   ci/build-cuda.sh DIR [CAPABILITY [ARCHIVE]]    # 90 (H100, H200) or 80 (A100); gate-CAPABILITY.tar.zst
+#   ci/build-cuda.sh DIR [CAPABILITY [ARCHIVE]]    # 90 (H100, H200) or 80 (A100)
+#
+# The archive is target/gate-CAPABILITY.tar.zst of this checkout unless named.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-dir=${1:?usage: ci/build-cuda.sh DIR [CAPABILITY [ARCHIVE]]}
+dir=$(realpath -m "${1:?usage: ci/build-cuda.sh DIR [CAPABILITY [ARCHIVE]]}")
 capability=${2:-90}
-archive=${3:-target/gate-$capability.tar.zst}
+archive=$(realpath -m "${3:-$(dirname "$0")/../target/gate-$capability.tar.zst}")
+cd "$(dirname "$0")/.."
 environment=$(ci/cuda-toolchain.sh "$dir" "$capability")
 eval "$environment"
 # Symbols are half of the program.

@@ -290,7 +290,7 @@ fn real_prompts_give_the_same_workload_on_every_machine() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_run_leaves_nothing_half_written() {
+fn a_run_that_is_ended_halfway_leaves_nothing_half_written() {
     let long = RECIPE.replace("all_at_once", "{ fixed: { every: 1s } }");
     let project = project(&long, "");
     let out = project.path("out");
@@ -304,7 +304,8 @@ fn an_interrupted_run_leaves_nothing_half_written() {
         .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    // Programs that a script starts in the background are deaf to SIGINT.
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert!(!child.wait().unwrap().success());
     assert!(!out.exists(), "{:?}", std::fs::read_dir(out).unwrap().collect::<Vec<_>>());
 }

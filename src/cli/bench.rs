@@ -103,7 +103,7 @@ fn ops(speed: &Speed) -> String {
     names.dedup();
     let header = ["GPU time of ops (us)"].into_iter().chain(names.iter().map(|op| op.as_str()));
     let mut table = table(header.chain(["sum"]).collect());
-    for timing in speed.timings.iter().filter(|t| t.launch == simgate::engine::Launch::Graph) {
+    for timing in speed.timings.iter().filter(|t| !t.ops.is_empty()) {
         let of = |op| {
             timing.ops.iter().find(|o| o.0 == op).map_or(String::new(), |o| format!("{:.0}", o.1))
         };

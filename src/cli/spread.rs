@@ -5,7 +5,7 @@ use simgate::compare::{Metric, Spread};
 use simgate::gate::{RecordedCase, Settings};
 use simgate::report::{Style, duration, overview_table, percent};
 
-use super::{Project, say};
+use super::{CaseFile, Project, say};
 
 /// Show how well recordings agree with themselves
 ///
@@ -20,7 +20,7 @@ pub struct SpreadCommand {
     /// Only cases whose name contains this
     filter: Option<String>,
     /// Only these metrics, such as `--metric ttft --metric tbt`
-    #[arg(long, value_name = "METRIC", value_parser = metric)]
+    #[arg(long, value_name = "METRIC", value_parser = metric, conflicts_with = "steps")]
     metric: Vec<Metric>,
     /// Show instead where the time of steps goes: medians of the whole step, of the host alone, of launching
     /// and of waiting, and the GPU time of the traced repeat
@@ -39,7 +39,8 @@ impl SpreadCommand {
         let gate = self.project.gate(Settings::from_env())?;
         let filter = self.filter.as_deref().unwrap_or_default();
         let mut rows = Vec::new();
-        for file in gate.case_files()?.iter().filter(|file| file.name.contains(filter)) {
+        let meant = |file: &&CaseFile| file.name.contains(filter) || file.relative.contains(filter);
+        for file in gate.case_files()?.iter().filter(meant) {
             let Some(recorded) = gate.recorded(file)? else { continue };
             if self.steps {
                 rows.extend(steps_row(&file.name, &recorded).map(|row| (row, None)));
@@ -51,7 +52,7 @@ impl SpreadCommand {
             let asked = recorded.spreads.iter().filter(asked);
             rows.extend(asked.map(|spread| (row(&file.name, spread), None)));
         }
-        anyhow::ensure!(!rows.is_empty(), "no recorded case has a name with `{filter}` in it");
+        anyhow::ensure!(!rows.is_empty(), "no case with `{filter}` in its name was recorded");
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
         let header: &[&str] = if self.steps { &STEPS_HEADER } else { &HEADER };
         say!("{}", overview_table(header, &rows, style));
@@ -80,7 +81,11 @@ fn steps_row(case: &str, recorded: &RecordedCase) -> Option<Vec<String>> {
 fn row(case: &str, spread: &Spread) -> Vec<String> {
     let share = |log: f64| percent(log.exp_m1());
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let needed = spread.processes.map_or_else(|| "> 100".to_owned(), |n| n.to_string());
+    let needed = match (spread.noise, spread.processes) {
+        (None, _) => "-".to_owned(),
+        (_, Some(n)) => n.to_string(),
+        (_, None) => "> 100".to_owned(),
+    };
     vec![
         case.to_owned(),
         spread.figure.to_string(),

@@ -45,6 +45,9 @@ pub enum CollectError {
     /// A calibration run failed.
     #[error("calibration: {0}")]
     Engine(#[from] EngineError),
+    /// A model that no step of the benchmark fits.
+    #[error("the model has too few positions or tokens for every step of the benchmark")]
+    SmallModel,
     /// A benchmark without a GPU.
     #[error("the model lies on no GPU")]
     NoGpu,

@@ -21,7 +21,7 @@ const MAX_SEQUENCES: u32 = 64;
 /// Steps of a shape in one round, after a few that are not counted.
 const STEPS: usize = 200;
 const IGNORED: usize = 10;
-/// Times that an op is issued back to back.
+/// Times that an op is issued in its graph.
 const OP_ROUNDS: u32 = 20;
 
 /// A step to be timed.
@@ -84,7 +84,7 @@ pub struct Timing {
     pub p50: Vec<f64>,
     /// 99th percentile over all rounds.
     pub p99: f64,
-    /// Each op's GPU time over all layers, issued back to back.
+    /// Each op's GPU time over all layers, in a graph of its own; none for single launches.
     pub ops: Vec<(GpuOp, f64)>,
     /// Weights, keys and values that it reads at least.
     pub bytes: f64,
@@ -119,6 +119,9 @@ pub fn speed(
         blocks: BLOCKS,
         block_tokens: BLOCK_TOKENS,
     };
+    let shapes: Vec<Shape> =
+        SHAPES.into_iter().filter(|shape| fits(&loaded.config, shape)).collect();
+    let Some(first) = shapes.first() else { return Err(CollectError::SmallModel) };
     let mut timings = Vec::new();
     let mut first_token = None;
     for launch in [Launch::Graph, Launch::Eager] {
@@ -128,21 +131,25 @@ pub fn speed(
             forward.capture()?;
         }
         if first_token.is_none() {
-            forward.prepare(&batch(&prefill(512, 0)))?;
+            forward.prepare(&batch(first))?;
             forward.launch()?;
             forward.wait()?;
         }
         first_token.get_or_insert_with(Instant::now);
-        let mut times = vec![Vec::new(); SHAPES.len()];
+        let mut times = vec![Vec::new(); shapes.len()];
         for round in 0..rounds {
-            for (shape, times) in SHAPES.iter().zip(&mut times) {
+            for (shape, times) in shapes.iter().zip(&mut times) {
                 times.push(time(&mut forward, &batch(shape))?);
             }
             progress(launch.as_str(), u64::from(round) + 1, u64::from(rounds));
         }
-        for (shape, rounds) in SHAPES.iter().zip(times) {
+        for (shape, rounds) in shapes.iter().zip(times) {
             let bucket = forward.prepare(&batch(shape))?.to_string();
-            let ops = forward.op_times(OP_ROUNDS)?;
+            // Once is enough: inside a graph both modes are the same.
+            let ops = match launch {
+                Launch::Graph => forward.op_times(OP_ROUNDS)?,
+                Launch::Eager => Vec::new(),
+            };
             let p50 = rounds.iter().map(|times| percentiles(&mut times.clone(), [0.5])[0]);
             timings.push(Timing {
                 shape: *shape,
@@ -164,6 +171,13 @@ pub fn speed(
     }
     let first_token = first_token.unwrap_or_else(Instant::now);
     Ok(Speed { timings, bandwidth, first_token, host })
+}
+
+/// Whether a model has so many positions and token ids.
+fn fits(config: &ModelConfig, shape: &Shape) -> bool {
+    let (tokens, from) = shape.chunk.unwrap_or_default();
+    let longest = (shape.context + 1).max(tokens + from);
+    longest <= config.max_positions && (tokens as usize) < config.vocab_size
 }
 
 /// The batch of a shape: every sequence in blocks of its own.
@@ -222,11 +236,12 @@ fn host_time(
         launch,
         ignore_eos: true,
     };
+    let positions = loaded.config.max_positions;
     let request = |i: u32| Request {
         request_id: u64::from(i),
         prompt_id: format!("bench-{i}"),
-        prefill_tokens: 64,
-        decode_tokens: 256,
+        prefill_tokens: 64.min(positions / 4),
+        decode_tokens: 256.min(positions / 2),
         arrival_ns: 0,
     };
     let requests = (0..sequences).map(request).collect();

@@ -128,6 +128,8 @@ pub fn advice(real: &Mean, sim: &Mean, tolerance: Tolerance, gated: usize) -> Ad
 /// The smallest number of processes up to 100 with whose noise a tolerance could be held: that for
 /// which `2 h0 <= T`.
 pub fn processes_for(real: &Mean, tolerance: Tolerance) -> Option<usize> {
+    // Where no scatter was seen, none can be told for more of the same.
+    real.freedom.filter(|&freedom| freedom > 0)?;
     let quiet =
         |n: &usize| noise(&real.with_units(*n)).is_some_and(|noise| !tolerance.drowns_in(noise));
     (3..=MOST_PROCESSES).find(quiet)

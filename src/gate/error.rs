@@ -100,13 +100,13 @@ pub enum GateError {
         dir: PathBuf,
     },
     /// A side that is to be compared with itself, but has one process at most.
-    #[error("{}: `sim: itself` needs a recording of two processes or more", dir.display())]
+    #[error("{}: `sim: itself` needs two recorded processes or more: record the case with `processes: 5`", dir.display())]
     OneProcess {
         /// Where the recording lies.
         dir: PathBuf,
     },
     /// A side that this version cannot run.
-    #[error("a `{word}` side cannot run in simgate {}: it can run candle, native, recorded and registered ones", env!("CARGO_PKG_VERSION"))]
+    #[error("a `{word}` side cannot run in simgate {}: it can run candle, transformers, native, recorded and registered ones", env!("CARGO_PKG_VERSION"))]
     UnsupportedSide {
         /// The side's word.
         word: &'static str,

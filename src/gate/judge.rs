@@ -257,8 +257,9 @@ fn judge_sides(
         fingerprints.add_side("cross", &loaded.side, Some(dir));
     }
     fingerprints.add_recordings([real_dir, sim_dir], context)?;
-    let device = real
-        .side
+    // Of two measured sides the later one is what was asked about.
+    let of_device = if live && against_itself { &sim.side } else { &real.side };
+    let device = of_device
         .runs
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
@@ -280,7 +281,10 @@ fn load(
     let none = || GateError::OneProcess { dir: stage.recording().to_owned() };
     let loaded = stage.load(real, None)?;
     if live {
-        let recorded = stage.recorded()?.ok_or_else(none)?;
+        let mut recorded = stage.recorded()?.ok_or_else(none)?;
+        let here = provenance::same_machine(&recorded.side, &loaded.side);
+        let elsewhere = if here { "" } else { ", which is of another machine" };
+        recorded.notes.push(format!("the recording (real){elsewhere}, against a live run (sim)"));
         return Ok([recorded, loaded]);
     }
     let [even, odd] = loaded.side.halves().ok_or_else(none)?;
@@ -322,7 +326,7 @@ fn live_against(
 /// Whether both sides must take the very same steps: they share the scheduler, and when all requests
 /// arrive at once nothing that a clock says enters into its plans.
 fn same_plans(case: &Case, workload: &Workload) -> bool {
-    matches!((&case.real, &case.sim), (Side::Candle { .. }, Side::Native { .. }))
+    matches!((&case.real, &case.sim), (Side::Candle { .. }, Side::Native { .. } | Side::Itself))
         && workload.requests.iter().all(|request| request.arrival_ns == 0)
 }
 

@@ -16,6 +16,7 @@ use crate::case::{Case, Side};
 use crate::run::Boundary;
 
 mod accept;
+mod anew;
 mod discover;
 mod error;
 mod fingerprint;

@@ -283,11 +283,9 @@ impl Recorder {
         Ok(())
     }
 
-    /// Whether the next process should leave a repeat with steps timed on the GPU: the last one, where
-    /// there is a GPU.
+    /// Whether the next process should leave a repeat with steps timed on the GPU: the last one does.
     pub fn wants_traced(&self) -> bool {
-        let last = self.kept_processes() + 1 == self.processes();
-        last && self.recording.kept().any(|run| run.gpu.is_some())
+        self.kept_processes() + 1 == self.processes()
     }
 
     /// Puts the recording in place and returns where.

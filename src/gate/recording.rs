@@ -100,6 +100,9 @@ const FULL_CLOCK: f64 = 0.9;
 
 fn refuses_gpu(gpu: &GpuState) -> Option<String> {
     let GpuState { sm_mhz, max_sm_mhz, throttled, processes, .. } = gpu;
+    if *max_sm_mhz == 0 || *processes == 0 {
+        return Some("the GPU's state is unknown: nvidia-smi does not tell".to_owned());
+    }
     if let Some(reason) = throttled {
         return Some(format!("the GPU's clocks were held down: {reason}"));
     }
@@ -179,6 +182,18 @@ impl Recording {
 }
 
 impl RecordedRun {
+    /// Whether the run in its folder says the same of host and GPU as this list, which it is kept by.
+    fn agrees_with_meta(&self, dir: &Path) -> Result<(), String> {
+        let meta = run::read_meta(&dir.join(Self::folder(self.process, self.repeat)));
+        let Some(meta) = meta.map_err(|error| error.to_string())? else { return Ok(()) };
+        let speed = meta.host_speed_index.map(|speed| [speed.before_us, speed.after_us]);
+        if meta.gpu_state != self.gpu || speed.is_some_and(|speed| speed != self.host_speed_us) {
+            return Err("its run_meta.json tells another state of host or GPU than recording.json"
+                .to_owned());
+        }
+        Ok(())
+    }
+
     /// The only name that its folder may have.
     pub(super) fn folder(process: u32, repeat: u32) -> String {
         format!("p{process}r{repeat}")
@@ -231,11 +246,18 @@ impl Recording {
                 };
                 return Err(altered(&name, problem));
             }
+            run.agrees_with_meta(dir).map_err(|problem| altered(&name, problem))?;
         }
         let traced = dir.join(run::TRACED);
         let found = if traced.is_dir() { Some(run::files_hash(&traced)?) } else { None };
-        if found != self.traced {
-            return Err(altered(run::TRACED, "its files changed".to_owned()));
+        let problem = match (&self.traced, &found) {
+            (listed, found) if listed == found => None,
+            (None, _) => Some("recording.json does not list it"),
+            (_, None) => Some("recording.json lists it, but it is gone"),
+            _ => Some("its files changed"),
+        };
+        if let Some(problem) = problem {
+            return Err(altered(run::TRACED, problem.to_owned()));
         }
         let processes: BTreeSet<u32> = self.kept().map(|run| run.process).collect();
         if processes.len() < self.recipe.processes as usize {
@@ -251,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeat_is_refused_by_the_hosts_speed_alone() {
+    fn a_repeat_is_refused_by_the_hosts_speed() {
         let criterion = Criterion { host_speed_us: 100.0, max_host_drift_pct: 10.0 };
         let refuses = |before, after| criterion.refuses([before, after], None);
         assert_eq!(refuses(109.0, 91.0), None);
@@ -277,5 +299,6 @@ mod tests {
         assert!(refuses(held).unwrap().contains("held down: power cap"));
         assert!(refuses(GpuState { sm_mhz: 1_700, ..quiet.clone() }).unwrap().contains("1700 MHz"));
         assert!(refuses(GpuState { processes: 2, ..quiet }).unwrap().contains("2 processes"));
+        assert!(refuses(GpuState::default()).unwrap().contains("is unknown"));
     }
 }

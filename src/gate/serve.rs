@@ -6,7 +6,7 @@ use super::sides::Stage;
 use super::{CaseFile, Gate, GateError, Progress};
 use crate::case::{Case, Side};
 use crate::compare::{self, Spread};
-use crate::run::{self, StepTimes, TRACED};
+use crate::run::StepTimes;
 use crate::workload::Workload;
 
 /// Which side of a case.
@@ -77,8 +77,7 @@ impl Gate {
         let stage = Stage::new(&case, recording_of(file, &context), context)?;
         let Some(recorded) = stage.recorded()? else { return Ok(None) };
         let ignore_eos = case.engine.as_ref().map(|engine| engine.ignore_eos);
-        let traced = stage.recording().join(TRACED);
-        let traced = if traced.is_dir() { Some(run::read(&traced)?) } else { None };
+        let traced = stage.traced()?;
         Ok(Some(RecordedCase {
             spreads: compare::spreads(&recorded.side, &case.tolerances, ignore_eos)?,
             steps: StepTimes::of(&recorded.side.runs),

@@ -2,31 +2,19 @@
 //! workload.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::fingerprint::Fingerprints;
 use super::loaded::{LoadedSide, Runs, finish, same_workload};
 use super::model::CaseModel;
 use super::recording::{self, Recording};
-use super::{Context, GateError, workload};
-use crate::backend::{Backend, BackendError, Kind, Native, Recorded};
-#[cfg(feature = "candle")]
-use crate::backend::{Candle, Transformers};
+use super::{Context, GateError, anew, workload};
+use crate::backend::{Kind, Recorded};
 use crate::case::{Case, Side};
 use crate::compare::{self, Origin};
 use crate::engine::EngineConfig;
 use crate::run::{self, Boundary, Run, RunError};
-use crate::study;
-use crate::workload::{Request, Workload};
-
-/// Seeds of a seeded backend, when the case does not say.
-const SEEDS: u32 = 16;
-/// Fewest seeds whose spread can be told.
-const MIN_SEEDS: u32 = 3;
-/// Repeats of a measured backend, when the case does not say.
-const REPEATS: u32 = 5;
+use crate::workload::Workload;
 
 /// A recording from another machine.
 pub(super) struct Elsewhere {
@@ -45,7 +33,7 @@ pub(super) struct Stage<'a> {
     pub workload: Workload,
     /// Where the case's own recording lies.
     recording: PathBuf,
-    context: Context<'a>,
+    pub context: Context<'a>,
     inputs: OnceCell<Fingerprints>,
 }
 
@@ -127,7 +115,8 @@ impl<'a> Stage<'a> {
                 (self.native(profile, *seeds, real)?, None)
             }
             Side::Registered { name, repeats, boundary } => {
-                let (runs, kind) = serve(name, *repeats, case.live_only, workload, context)?;
+                let (runs, kind) =
+                    anew::registered(name, *repeats, case.live_only, workload, context)?;
                 origin = match kind {
                     Kind::Measured => Origin::OneProcess,
                     Kind::Seeded | Kind::Deterministic => Origin::Computed,
@@ -164,6 +153,22 @@ impl<'a> Stage<'a> {
             same_workload(run, label, &self.workload)?;
         }
         finish(runs, None, Origin::Recorded).map(Some)
+    }
+
+    /// The repeat of the case's recording whose steps were timed on the GPU; `None` where there is none.
+    ///
+    /// # Errors
+    /// A faulty run, or one that is not of this case as it stands.
+    pub fn traced(&self) -> Result<Option<Run>, GateError> {
+        let dir = self.recording.join(run::TRACED);
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        let (mut runs, labels) = self.replay(&[dir])?;
+        for (run, label) in runs.iter().zip(&labels) {
+            same_workload(run, label, &self.workload)?;
+        }
+        Ok(runs.pop())
     }
 
     /// Recordings of the case from other machines.
@@ -244,104 +249,6 @@ impl<'a> Stage<'a> {
         }
         Ok(())
     }
-
-    /// Serves the workload anew; one time more with every step timed on the GPU, where that was asked for.
-    #[cfg(feature = "candle")]
-    fn candle(&self, repeats: u32, warmup: u32) -> Result<(Runs, Option<Run>), GateError> {
-        self.check_vocabulary()?;
-        let settings = self.context.settings;
-        let mut candle = Candle::new(self.model.loaded()?, self.model.engine()?, settings.process);
-        let failed = |source| GateError::Backend { name: "candle".to_owned(), repeat: 0, source };
-        (self.context.progress)("real: candle, warm-up", 0, 1);
-        candle.warm_up(&self.workload, warmup).map_err(failed)?;
-        let mut runs = Vec::new();
-        for repeat in 0..repeats {
-            runs.extend(collect(&mut candle, "candle", repeat..repeat + 1, &self.workload)?);
-            (self.context.progress)("real: candle", u64::from(repeat) + 1, u64::from(repeats));
-        }
-        let mut traced = None;
-        if settings.trace {
-            candle.trace().map_err(failed)?;
-            traced = Some(candle.run(&self.workload, repeats).map_err(failed)?);
-        }
-        let labels = (0..repeats).map(|repeat| format!("candle, live #{repeat}"));
-        Ok(((runs, labels.collect()), traced))
-    }
-
-    /// Token ids from files must be the model's.
-    #[cfg(feature = "candle")]
-    fn check_vocabulary(&self) -> Result<(), GateError> {
-        let vocabulary = self.model.config()?.vocab_size;
-        for prompt in &self.workload.prompts {
-            let ids = prompt.token_ids.as_deref().unwrap_or_default();
-            if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
-                return Err(GateError::OutOfVocabulary {
-                    prompt_id: prompt.prompt_id.clone(),
-                    id: *id,
-                    vocabulary,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg(feature = "candle")]
-    fn transformers(&self) -> Result<Runs, GateError> {
-        self.check_vocabulary()?;
-        let ignore_eos = self.case.engine.as_ref().is_some_and(|engine| engine.ignore_eos);
-        let mut stock = Transformers::open(&self.model.folder()?, ignore_eos)?;
-        let runs = collect(&mut stock, "transformers", 0..1, &self.workload)?;
-        (self.context.progress)("real: transformers", 1, 1);
-        Ok((runs, vec!["transformers (single-stream), live #0".to_owned()]))
-    }
-
-    #[cfg(not(feature = "candle"))]
-    fn transformers(&self) -> Result<Runs, GateError> {
-        Err(GateError::WithoutCandle)
-    }
-
-    #[cfg(not(feature = "candle"))]
-    fn candle(&self, _repeats: u32, _warmup: u32) -> Result<(Runs, Option<Run>), GateError> {
-        Err(GateError::WithoutCandle)
-    }
-
-    fn native(
-        &self,
-        profile: &str,
-        seeds: u32,
-        real: Option<&compare::Side>,
-    ) -> Result<Runs, GateError> {
-        let mut native = self.simulator(profile, real)?;
-        let runs = collect(&mut native, "native", 0..seeds, &self.workload)?;
-        (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
-        Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
-    }
-
-    /// simgate's own simulator, which serves the lengths that `real` came to.
-    fn simulator(&self, profile: &str, real: Option<&compare::Side>) -> Result<Native, GateError> {
-        let profile = self.model.profile(profile, &self.workload)?;
-        let engine = self.model.engine()?;
-        let stops_early = !engine.ignore_eos;
-        let native = Native::new(profile, &self.model.config()?, engine);
-        let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
-            return Ok(native);
-        };
-        let lengths: HashMap<u64, u32> =
-            actual.requests.iter().map(|r| (r.request_id, r.decode_tokens_actual)).collect();
-        let of = |r: &Request| lengths.get(&r.request_id).copied().unwrap_or(r.decode_tokens);
-        Ok(native.stopping_at(self.workload.requests.iter().map(of).collect()))
-    }
-
-    /// How much load amplifies step-time errors; `None` for a sim that cannot be run again.
-    ///
-    /// # Errors
-    /// A step that cannot be predicted.
-    pub fn kappas(&self, real: &compare::Side) -> Result<Option<compare::Kappas>, GateError> {
-        let Side::Native { profile, seeds } = &self.case.sim else { return Ok(None) };
-        let native = self.simulator(profile, Some(real))?;
-        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
-        study::kappas(&native, &self.workload, *seeds).map(Some).map_err(failed)
-    }
 }
 
 /// Whether anything was recorded there; recordings from other machines do not count.
@@ -382,65 +289,6 @@ fn replay(dirs: &[PathBuf], workload: &Workload, root: &Path) -> Result<Runs, Ga
         dir.strip_prefix(root).unwrap_or(dir).display().to_string()
     });
     let labels: Vec<String> = labels.collect();
-    let runs = collect(&mut recorded, "recorded", 0..labels.len() as u32, workload)?;
+    let runs = anew::collect(&mut recorded, "recorded", 0..labels.len() as u32, workload)?;
     Ok((runs, labels))
-}
-
-fn serve(
-    name: &str,
-    repeats: Option<u32>,
-    live_only: bool,
-    workload: &Workload,
-    context: &Context<'_>,
-) -> Result<(Runs, Kind), GateError> {
-    let mut backend = context.registry.make(name).ok_or_else(|| GateError::UnknownBackend {
-        name: name.to_owned(),
-        registered: context.registry.names().into_iter().map(str::to_owned).collect(),
-    })?;
-    let repeats = match backend.kind() {
-        Kind::Deterministic => 1,
-        Kind::Recorded { runs } => runs,
-        Kind::Measured => repeats.unwrap_or(REPEATS),
-        Kind::Seeded => repeats.unwrap_or(SEEDS),
-    };
-    if backend.kind() == Kind::Measured && !live_only {
-        return Err(GateError::MeasuredBaseline { name: name.to_owned() });
-    }
-    if backend.kind() == Kind::Seeded && repeats < MIN_SEEDS {
-        return Err(GateError::FewSeeds { name: name.to_owned(), repeats });
-    }
-    let runs = collect(backend.as_mut(), name, 0..repeats, workload)?;
-    let labels = (0..repeats).map(|repeat| format!("{name} #{repeat}")).collect();
-    Ok(((runs, labels), backend.kind()))
-}
-
-fn collect(
-    backend: &mut dyn Backend,
-    name: &str,
-    repeats: Range<u32>,
-    workload: &Workload,
-) -> Result<Vec<Run>, GateError> {
-    let serve = |repeat| {
-        let run = backend.run(workload, repeat).map_err(|source| match source {
-            // A recording's error names its file.
-            BackendError::Run(error) => GateError::Run(error),
-            source => GateError::Backend { name: name.to_owned(), repeat, source },
-        })?;
-        if !run.requests.is_sorted_by_key(|r| r.request_id) {
-            return Err(GateError::Backend {
-                name: name.to_owned(),
-                repeat,
-                source: BackendError::Failed("its requests do not ascend by id".to_owned()),
-            });
-        }
-        // What comes from files was checked row by row.
-        let recorded = matches!(backend.kind(), Kind::Recorded { .. });
-        match run::fault(&run).filter(|_| !recorded) {
-            Some(problem) => {
-                Err(GateError::FaultyRun { run: format!("{name} #{repeat}"), problem })
-            }
-            None => Ok(run),
-        }
-    };
-    repeats.map(serve).collect()
 }

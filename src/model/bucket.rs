@@ -93,13 +93,14 @@ impl Buckets {
         &self.0
     }
 
-    /// The smallest bucket that holds a step; `None` where the step is larger than those that the
-    /// buckets were made for.
-    pub fn fitting(&self, step: StepSize) -> Option<StepSize> {
-        let holds = |b: &&StepSize| {
+    /// The place of the smallest bucket that holds a step; `None` where the step is larger than those that
+    /// the buckets were made for.
+    pub fn fitting(&self, step: StepSize) -> Option<usize> {
+        let holds = |(_, b): &(usize, &StepSize)| {
             b.kind == step.kind && b.tokens >= step.tokens && b.sequences >= step.sequences
         };
-        self.0.iter().filter(holds).min_by_key(|b| (b.tokens, b.sequences)).copied()
+        let held = self.0.iter().enumerate().filter(holds);
+        held.min_by_key(|(_, b)| (b.tokens, b.sequences)).map(|(place, _)| place)
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
         ) {
             let step = StepSize::of(&batch(&chunks));
             let buckets = Buckets::new(step.tokens + spare, step.sequences + more);
-            let bucket = buckets.fitting(step).unwrap();
+            let bucket = buckets.all()[buckets.fitting(step).unwrap()];
             prop_assert!(bucket.tokens >= step.tokens && bucket.sequences >= step.sequences);
             prop_assert!(bucket.tokens <= step.tokens + spare && bucket.kind == step.kind);
         }
@@ -161,8 +162,9 @@ mod tests {
     #[test]
     fn buckets_are_named_by_what_they_hold() {
         let buckets = Buckets::new(512, 128);
-        let name =
-            |tokens: &[u32]| buckets.fitting(StepSize::of(&batch(tokens))).unwrap().to_string();
+        let name = |tokens: &[u32]| {
+            buckets.all()[buckets.fitting(StepSize::of(&batch(tokens))).unwrap()].to_string()
+        };
         assert_eq!(name(&[1; 33]), "decode-48");
         assert_eq!(name(&[300]), "prefill-384x1");
         assert_eq!(name(&[1, 1, 300]), "mixed-384x4");

@@ -1,5 +1,5 @@
 //! The model: its architecture from the Hugging Face `config.json`, the op list of a step, and its
-//! forward pass on candle over a plain [`Batch`].
+//! forward passes over a plain [`Batch`]: candle's ops on the CPU, our own kernels on a GPU.
 
 use std::path::PathBuf;
 
@@ -99,12 +99,32 @@ pub enum ModelError {
         /// What the step asks for.
         size: StepSize,
     },
+    /// Settings that are beyond what the GPU's kernels can do.
+    #[error(
+        "`{key}` of {value} is beyond what the GPU's kernels can do: {most} at most, and 1 at least"
+    )]
+    Limit {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// The largest that is possible here.
+        most: u64,
+    },
+    /// A batch that contradicts itself or its limits: a fault of whoever made it.
+    #[error("the batch is faulty: sequence {sequence} {problem}")]
+    Batch {
+        /// The sequence, from 0.
+        sequence: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// Logits that are no numbers.
     #[error(
-        "the logits of sequence {row} of a step are no numbers (NaN): the weights, or the KV cache, are broken"
+        "logits are no numbers (NaN), those of row {row} of a step first: the weights, or the KV cache, are broken"
     )]
     NotANumber {
-        /// The sequence among those whose token is wanted.
+        /// The row, among those whose token is wanted.
         row: usize,
     },
     /// candle's own error.

@@ -95,7 +95,7 @@ impl GpuForward {
     ///
     /// # Errors
     /// None.
-    pub fn launch(&self) -> Result<(), ModelError> {
+    pub fn launch(&mut self) -> Result<(), ModelError> {
         match self.0 {}
     }
 
@@ -103,7 +103,7 @@ impl GpuForward {
     ///
     /// # Errors
     /// None.
-    pub fn wait(&self) -> Result<&[u32], ModelError> {
+    pub fn wait(&mut self) -> Result<&[u32], ModelError> {
         match self.0 {}
     }
 

@@ -137,8 +137,8 @@ pub struct Host {
     pub cores: Option<u32>,
 }
 
-/// A GPU's state: whether anything but the work itself set its pace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A GPU's state: whether anything but the work itself set its pace. All zeros where it cannot be asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GpuState {
     /// Clock rate of the multiprocessors, MHz.

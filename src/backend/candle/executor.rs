@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use crate::engine::{
     Clock, EngineConfig, ExecuteError, Executor, State, StepOutcome, StepPlan, StepSpans,
 };
-use crate::model::GpuForward;
-use crate::model::{Batch, BatchSequence, KvCache, ModelError, Qwen3};
+use crate::model::{Batch, BatchSequence, GpuForward, KvCache, ModelError, Qwen3};
 use crate::workload::Workload;
 
 /// What computes the steps.

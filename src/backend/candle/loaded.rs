@@ -4,8 +4,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use crate::backend::gpu;
-use crate::model::GpuModel;
-use crate::model::{ModelConfig, ModelError, Placement, Qwen3, WeightSource, load_weights};
+use crate::model::{
+    GpuModel, ModelConfig, ModelError, Placement, Qwen3, WeightSource, load_weights,
+};
 use crate::run::Device;
 
 /// A model in memory.
@@ -35,18 +36,13 @@ impl LoadedModel {
     pub fn open(folder: &Path, placement: &Placement) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder)?;
         let (tensors, weights) = load_weights(folder, &config, placement)?;
-        let device = if placement.device.is_cuda() { gpu::device() } else { None };
-        if placement.device.is_cuda() {
-            let model = Rc::new(GpuModel::new(&config, &tensors, folder)?);
-            return Ok(Self {
-                config,
-                weights,
-                device: gpu::device(),
-                forward: Forward::Gpu(model),
-            });
-        }
-        let model = Box::new(Qwen3::new(&config, &tensors, folder)?);
-        Ok(Self { config, weights, device, forward: Forward::Cpu(model) })
+        let (device, forward) = if placement.device.is_cuda() {
+            let model = GpuModel::new(&config, &tensors, folder)?;
+            (gpu::device(), Forward::Gpu(Rc::new(model)))
+        } else {
+            (None, Forward::Cpu(Box::new(Qwen3::new(&config, &tensors, folder)?)))
+        };
+        Ok(Self { config, weights, device, forward })
     }
 
     /// Its forward pass on the CPU, where it is there.

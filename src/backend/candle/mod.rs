@@ -5,8 +5,7 @@ use std::time::SystemTime;
 
 use super::{Backend, BackendError, Kind, gpu, host_speed};
 use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Served, serve};
-use crate::model::{GpuForward, GpuLimits};
-use crate::model::{ModelError, WeightSource};
+use crate::model::{GpuForward, GpuLimits, ModelError, WeightSource};
 use crate::run::{
     self, Boundary, EngineBuild, Graphs, Host, HostSpeed, Run, RunMeta, StepRecord, Weights,
 };
@@ -38,12 +37,15 @@ impl Candle {
         Self { loaded, engine, process, warmup: None, graphs: None, on_gpu: None }
     }
 
-    /// Has every step from now on timed on the GPU, which makes it a little slower; nothing on the CPU.
+    /// Has every step from now on timed on the GPU, which makes it a little slower. `false`, and nothing
+    /// done, where no GPU has served yet.
     ///
     /// # Errors
     /// A GPU that cannot be used.
-    pub fn trace(&mut self) -> Result<(), BackendError> {
-        self.on_gpu.as_mut().map_or(Ok(()), |forward| forward.trace()).map_err(failed)
+    pub fn trace(&mut self) -> Result<bool, BackendError> {
+        let Some(forward) = &mut self.on_gpu else { return Ok(false) };
+        forward.trace().map_err(failed)?;
+        Ok(true)
     }
 
     fn meta(&self, workload: &Workload, repeat: u32) -> RunMeta {
@@ -51,7 +53,9 @@ impl Candle {
         meta.run_id = Some(run_id(self.process, repeat));
         meta.host = Some(host());
         meta.device = self.loaded.device.clone();
-        meta.gpu_state = self.loaded.device.as_ref().and_then(|_| gpu::state());
+        // On a GPU whose state cannot be asked for, that is what is said.
+        let on_gpu = self.on_gpu.is_some();
+        meta.gpu_state = on_gpu.then(|| gpu::state().unwrap_or_default());
         meta.engine_build = Some(EngineBuild {
             commit: crate::COMMIT.unwrap_or("unknown").to_owned(),
             dirty: crate::DIRTY,
@@ -189,7 +193,8 @@ impl Candle {
             Forward::Cpu(_) if self.engine.launch == Launch::Graph => Err(ModelError::GraphOnCpu),
             Forward::Cpu(model) => Ok(CandleExecutor::on_cpu(model, workload, &self.engine)?),
             Forward::Gpu(_) => {
-                let forward = self.on_gpu.as_mut().ok_or(ModelError::WithoutCuda)?;
+                let none = || ModelError::Gpu { problem: "it was not made ready".to_owned() };
+                let forward = self.on_gpu.as_mut().ok_or_else(none)?;
                 Ok(CandleExecutor::new(Steps::Gpu(forward), workload, loaded.config.vocab_size))
             }
         }

@@ -343,6 +343,20 @@ impl Check {
                 "name who serves it, such as `candle`; `sim: itself` compares it with itself";
             self.problem(file.real.at, "`real: itself`", help);
         }
+        let computed = matches!(case.real, Side::Native { .. } | Side::Registered { .. });
+        if case.sim == Side::Itself && computed {
+            let help = "only what was measured and recorded can be held against itself";
+            self.problem(
+                file.sim.at,
+                "`sim: itself` beside a side that is computed or registered",
+                help,
+            );
+        }
+        if let (Side::Itself, Some(tolerance)) = (&case.sim, &file.tolerance) {
+            let help =
+                "leave `tolerance` out: it is for what a simulator predicts, and nothing does here";
+            self.problem(tolerance.at, "a tolerance beside `sim: itself`", help);
+        }
         if case.sim == Side::Itself && case.live_only {
             let help = "leave `baseline: none` out: its recording is what it is compared with";
             self.problem(file.sim.at, "`sim: itself` on a case without a recording", help);

@@ -20,13 +20,16 @@ impl From<DriverError> for Failed {
     fn from(error: DriverError) -> Self {
         let advice = match error.0 {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
-                "its memory is used up: lower `kv_blocks`, or end what else runs on it (nvidia-smi lists it)"
+                "its memory is used up: lower `kv_blocks`, `chunk_tokens` or `max_sequences`, or end what else runs on it (nvidia-smi lists it)"
             }
             CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
             | CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => {
                 "its driver is too old for CUDA 13.0: install 580 or newer"
             }
-            CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU | CUresult::CUDA_ERROR_INVALID_PTX => {
+            CUresult::CUDA_ERROR_INVALID_PTX => {
+                "its driver does not take the kernels for this model's sizes: report it, with `config.json`"
+            }
+            CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU => {
                 "simgate was built for another GPU: build it with `ci/cuda-toolchain.sh DIR CAPABILITY` for this one"
             }
             CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE

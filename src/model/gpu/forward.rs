@@ -1,24 +1,22 @@
 //! A model ready to serve: compiled kernels, KV cache, buffers, and one graph for each bucket.
 
 use std::rc::Rc;
-use std::time::Instant;
 
 use candle_core::cuda_backend::cudarc::driver::sys::{
-    self, CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
+    CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode,
 };
-use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaGraph, DevicePtr, result};
+use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaGraph, DevicePtr};
 
 use super::GpuModel;
 use super::addresses::Address;
 use super::buffers::{Buffers, Splits};
 use super::error::Failed;
-use super::kernels::{Grid, Kernels, TILE_ROWS};
+use super::kernels::{Kernels, TILE_ROWS};
 use super::layout::{Layout, Sizes};
 use super::pinned::Pinned;
 use crate::model::bucket::{Buckets, StepSize};
-use crate::model::gpu_ops::{GpuLimits, GpuOp, GraphMemory};
+use crate::model::gpu_ops::{GpuLimits, GraphMemory};
 use crate::model::{Batch, ModelError};
-use crate::stats::percentiles;
 
 /// The forward pass of one engine.
 pub struct GpuForward {
@@ -31,19 +29,21 @@ pub struct GpuForward {
     /// Bytes of one layer's keys.
     layer_bytes: u64,
     buckets: Buckets,
-    steps: Vec<BucketStep>,
-    description: Pinned,
-    tokens: Pinned,
+    pub(super) steps: Vec<BucketStep>,
+    pub(super) description: Pinned,
+    pub(super) tokens: Pinned,
     /// Before and after a traced step.
     events: Option<[CudaEvent; 2]>,
     /// Of the step under way: its place in `steps`, and how many of its rows are wanted.
-    under_way: (usize, usize),
+    pub(super) under_way: (usize, usize),
+    /// Whether a launched step was not waited for yet.
+    in_flight: bool,
 }
 
 /// How a bucket's step is issued.
-struct BucketStep {
-    layout: Layout,
-    splits: Splits,
+pub(super) struct BucketStep {
+    pub layout: Layout,
+    pub splits: Splits,
     graph: Option<CudaGraph>,
 }
 
@@ -51,8 +51,9 @@ impl GpuForward {
     /// Compiles the kernels and allocates memory for steps within `limits`.
     ///
     /// # Errors
-    /// Too little memory, or a GPU that cannot be used.
+    /// Limits beyond the kernels' own, too little memory, or a GPU that cannot be used.
     pub fn new(model: Rc<GpuModel>, limits: GpuLimits) -> Result<Self, ModelError> {
+        check(limits)?;
         Ok(Self::assemble(model, limits)?)
     }
 
@@ -92,6 +93,7 @@ impl GpuForward {
             tokens: Pinned::new(limits.max_sequences as usize)?,
             events: None,
             under_way: (0, 0),
+            in_flight: false,
             buffers,
             buckets,
             model: Rc::clone(&model),
@@ -157,49 +159,33 @@ impl GpuForward {
         Ok(())
     }
 
-    /// What issuing an empty kernel takes on the host, us, the median of many.
+    /// Describes a batch to the step of its bucket, which is returned.
     ///
     /// # Errors
-    /// A GPU that cannot be used.
-    pub fn empty_launch_us(&self) -> Result<f64, ModelError> {
-        Ok(self.time_launches()?)
-    }
-
-    fn time_launches(&self) -> Result<f64, Failed> {
-        let grid = Grid { blocks: (1, 1, 1), threads: 32, shared: 0 };
-        let mut times = Vec::with_capacity(LAUNCH_ROUNDS);
-        for _ in 0..LAUNCH_ROUNDS {
-            let start = Instant::now();
-            for _ in 0..LAUNCHES {
-                self.kernels.launch(&self.kernels.nothing, grid, &[])?;
-            }
-            times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(LAUNCHES));
-            // A full queue would make the host wait.
-            self.model.stream.synchronize()?;
-        }
-        let [median] = percentiles(&mut times, [0.5]);
-        Ok(median)
-    }
-
-    /// Describes a batch to the step of its bucket, which is returned. The step before must have been
-    /// waited for.
-    ///
-    /// # Errors
-    /// A batch beyond the limits.
+    /// A batch beyond the limits, or one that contradicts itself.
     pub fn prepare(&mut self, batch: &Batch) -> Result<StepSize, ModelError> {
         let size = StepSize::of(batch);
-        let bucket = self.buckets.fitting(size).ok_or(ModelError::NoBucket { size })?;
-        let place = self.buckets.all().iter().position(|b| *b == bucket).unwrap_or_default();
+        let place = self.buckets.fitting(size).ok_or(ModelError::NoBucket { size })?;
+        let (config, GpuLimits { blocks, block_tokens, .. }) = (&self.model.config, self.limits);
+        let fault = batch.fault(config.max_positions, (blocks, block_tokens), config.vocab_size);
+        if let Some((sequence, problem)) = fault {
+            return Err(ModelError::Batch { sequence, problem });
+        }
+        // The GPU may still read the description before.
+        if self.in_flight {
+            self.finish()?;
+        }
         let rows = self.steps[place].layout.fill(batch, self.description.as_mut_slice());
-        self.under_way = (place, rows.len());
-        Ok(bucket)
+        self.under_way = (place, rows);
+        Ok(self.buckets.all()[place])
     }
 
     /// Launches the step that was prepared: as one graph where there are graphs, else kernel by kernel.
     ///
     /// # Errors
     /// A GPU that cannot be used.
-    pub fn launch(&self) -> Result<(), ModelError> {
+    pub fn launch(&mut self) -> Result<(), ModelError> {
+        self.in_flight = true;
         Ok(self.start()?)
     }
 
@@ -223,7 +209,7 @@ impl GpuForward {
     ///
     /// # Errors
     /// A GPU that was lost, or logits that are no numbers.
-    pub fn wait(&self) -> Result<&[u32], ModelError> {
+    pub fn wait(&mut self) -> Result<&[u32], ModelError> {
         self.finish()?;
         let tokens = &self.tokens.as_slice()[..self.under_way.1];
         match tokens.iter().position(|&token| token == NOT_A_NUMBER) {
@@ -232,8 +218,10 @@ impl GpuForward {
         }
     }
 
-    fn finish(&self) -> Result<(), Failed> {
-        Ok(self.model.stream.synchronize()?)
+    fn finish(&mut self) -> Result<(), Failed> {
+        self.model.stream.synchronize()?;
+        self.in_flight = false;
+        Ok(())
     }
 
     /// How long the step waited for last took on the GPU, ns; `None` unless traced.
@@ -246,39 +234,8 @@ impl GpuForward {
         Ok(Some((f64::from(milliseconds) * 1e6) as u64))
     }
 
-    /// GPU time of each op of the step that was prepared, all layers together, ns: `rounds` times in one
-    /// graph, on whatever numbers the buffers hold.
-    ///
-    /// # Errors
-    /// A GPU that cannot be used.
-    pub fn op_times(&self, rounds: u32) -> Result<Vec<(GpuOp, f64)>, ModelError> {
-        Ok(self.time_ops(rounds)?)
-    }
-
-    fn time_ops(&self, rounds: u32) -> Result<Vec<(GpuOp, f64)>, Failed> {
-        let (stream, step) = (&self.model.stream, &self.steps[self.under_way.0]);
-        let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-        let (before, after) = (event()?, event()?);
-        let mut times = Vec::new();
-        for op in GpuOp::ALL {
-            if !op.in_step(step.layout.bucket()) {
-                continue;
-            }
-            let graph = self.capture_issued(|| {
-                (0..rounds).try_for_each(|_| self.issue_layers(op, &step.layout, step.splits))
-            })?;
-            // Once for the caches.
-            graph.launch()?;
-            before.record(stream)?;
-            graph.launch()?;
-            after.record(stream)?;
-            times.push((op, f64::from(before.elapsed_ms(&after)?) * 1e6 / f64::from(rounds)));
-        }
-        Ok(times)
-    }
-
     /// A graph of what `issue` issues.
-    fn capture_issued(
+    pub(super) fn capture_issued(
         &self,
         issue: impl FnOnce() -> Result<(), Failed>,
     ) -> Result<CudaGraph, Failed> {
@@ -289,14 +246,6 @@ impl GpuForward {
         let graph = stream.end_capture(CUgraphInstantiate_flags(0));
         issued?;
         graph?.ok_or_else(|| Failed("a graph came out empty".to_owned()))
-    }
-
-    /// Issues one op of the step that was prepared.
-    #[cfg(test)]
-    pub(super) fn issue_prepared(&self, op: GpuOp) -> Result<(), Failed> {
-        let step = &self.steps[self.under_way.0];
-        self.issue_layers(op, &step.layout, step.splits)?;
-        Ok(self.model.stream.synchronize()?)
     }
 
     /// The logits of the step that was waited for last, (rows, vocabulary) of the wanted rows.
@@ -315,32 +264,28 @@ impl GpuForward {
         let offset = layer as u64 * self.layer_bytes;
         (self.buffers.keys.at + offset, self.buffers.values.at + offset)
     }
+}
 
-    /// Sends a description up.
-    pub(super) fn upload(&self, layout: &Layout) -> Result<(), Failed> {
-        let words = &self.description.as_slice()[..layout.words as usize];
-        #[expect(unsafe_code, reason = "a copy that a graph can hold")]
-        // SAFETY: source and target live as long as this forward pass, and so do its graphs.
-        unsafe {
-            let stream = self.model.stream.cu_stream();
-            result::memcpy_htod_async(self.buffers.description.at, words, stream)?;
-        }
-        Ok(())
-    }
+/// A grid has at most so many blocks in its second and third dimension.
+const MOST_BLOCKS: u64 = 65_535;
 
-    /// Brings the tokens down.
-    pub(super) fn download(&self, layout: &Layout) -> Result<(), Failed> {
-        let rows = layout.bucket().sequences as usize;
-        #[expect(unsafe_code, reason = "a copy that a graph can hold")]
-        // SAFETY: source and target live as long as this forward pass; the target is read only after
-        // a wait for the stream.
-        unsafe {
-            let stream = self.model.stream.cu_stream();
-            let (to, bytes) = (self.tokens.address().cast(), rows * size_of::<u32>());
-            sys::cuMemcpyDtoHAsync_v2(to, self.buffers.tokens.at, bytes, stream).result()?;
+/// What the kernels' grids and their 32-bit places in the cache can hold.
+fn check(limits: GpuLimits) -> Result<(), ModelError> {
+    let GpuLimits { max_tokens, max_sequences, blocks, block_tokens } = limits;
+    let most_blocks = i32::MAX as u64 / u64::from(block_tokens.max(1));
+    for (key, value, most) in [
+        // Tiles of single tokens, and one more for each sequence.
+        ("chunk_tokens", max_tokens, MOST_BLOCKS / 2),
+        ("max_sequences", max_sequences, MOST_BLOCKS / 2),
+        ("kv_block_tokens", block_tokens, MOST_BLOCKS),
+        ("kv_blocks", blocks, most_blocks),
+    ] {
+        let value = u64::from(value);
+        if value == 0 || value > most {
+            return Err(ModelError::Limit { key, value, most });
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl Drop for GpuForward {
@@ -349,10 +294,6 @@ impl Drop for GpuForward {
         let _ = self.model.stream.synchronize();
     }
 }
-
-/// Empty kernels issued in a row, and how often, to time them.
-const LAUNCHES: u32 = 64;
-const LAUNCH_ROUNDS: usize = 51;
 
 /// What `argmax.cu` answers for a row with a NaN.
 const NOT_A_NUMBER: u32 = u32::MAX;

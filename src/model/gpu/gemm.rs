@@ -32,13 +32,12 @@ pub(super) fn give_workspace(
     bytes: usize,
 ) -> Result<CudaSlice<u8>, Failed> {
     let workspace = stream.alloc_zeros::<u8>(bytes)?;
-    let (address, _order) = workspace.device_ptr(stream);
+    let address = workspace.device_ptr(stream).0;
     #[expect(unsafe_code, reason = "cuBLAS is called through its C interface")]
     // SAFETY: the memory has this size and lives as long as the handle; both are kept together.
     unsafe {
         sys::cublasSetWorkspace_v2(*blas.handle(), address as *mut c_void, bytes).result()?;
     }
-    drop(_order);
     Ok(workspace)
 }
 

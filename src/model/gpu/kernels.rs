@@ -22,7 +22,7 @@ const SOURCES: &str = concat!(
     include_str!("kernels/argmax.cu"),
 );
 
-/// Rows of a prefill attention tile, as in `attention_prefill.cu`.
+/// Rows of a prefill attention tile: tokens times the query heads of one key head.
 pub(super) const TILE_ROWS: u32 = 64;
 /// Most query heads that one block of `attention_decode.cu` serves: registers allow no more.
 const MOST_HEADS_AT_ONCE: usize = 4;
@@ -30,7 +30,7 @@ const MOST_HEADS_AT_ONCE: usize = 4;
 /// Most parts that attention's keys are split into.
 pub(super) const MOST_DECODE_SPLITS: u32 = 64;
 pub(super) const MOST_PREFILL_SPLITS: u32 = 16;
-/// Keys of a prefill attention tile, as in `attention_prefill.cu`.
+/// Keys of a prefill attention tile.
 const TILE_KEYS: usize = 64;
 
 /// A grid of blocks of `threads` each, with `shared` bytes of memory of its own for each block beside
@@ -47,7 +47,12 @@ pub(super) fn prefill_shared_bytes(config: &ModelConfig) -> u32 {
     (4 * TILE_KEYS * (config.head_dim + 8) * size_of::<u16>()) as u32
 }
 
-/// The products of few rows, for 1, 2 and 4 of them.
+/// Rows that the products of `matrix_vector.cu` come for.
+const VECTOR_ROWS: [u32; 3] = [1, 2, 4];
+/// Bytes of shared memory that a kernel may declare.
+const STATIC_SHARED_BYTES: usize = 48 << 10;
+
+/// The products of so many rows.
 pub(super) struct MatrixVector {
     pub norm: CudaFunction,
     pub out: CudaFunction,
@@ -66,7 +71,8 @@ pub(super) struct Kernels {
     pub attention_decode: CudaFunction,
     pub attention_prefill: CudaFunction,
     pub argmax: CudaFunction,
-    matrix_vector: [MatrixVector; 3],
+    /// For each of [`VECTOR_ROWS`] that fits.
+    matrix_vector: Vec<(u32, MatrixVector)>,
     stream: Arc<CudaStream>,
     /// Whether a kernel may start while the one before it finishes: Hopper and later.
     overlap: bool,
@@ -76,6 +82,13 @@ pub(super) struct Kernels {
 pub(super) fn heads_at_once(config: &ModelConfig) -> usize {
     let group = config.heads / config.kv_heads;
     (1..=MOST_HEADS_AT_ONCE.min(group)).rev().find(|n| group.is_multiple_of(*n)).unwrap_or(1)
+}
+
+/// Most rows that `matrix_vector.cu` can hold in shared memory; 0 where not even one fits.
+fn most_vector_rows(config: &ModelConfig) -> u32 {
+    let widest = config.hidden_size.max(config.intermediate_size);
+    let widest = widest.max(config.heads * config.head_dim);
+    (STATIC_SHARED_BYTES / (widest * size_of::<u16>())) as u32
 }
 
 /// PTX of the kernels for compute capability `capability` (90 for 9.0).
@@ -96,6 +109,9 @@ pub(super) fn compile(
         ("VOCABULARY", config.vocab_size),
         ("BLOCK_TOKENS", block_tokens as usize),
         ("HEADS_AT_ONCE", heads_at_once(config)),
+        ("TILE_ROWS", TILE_ROWS as usize),
+        ("TILE_KEYS", TILE_KEYS),
+        ("MOST_VECTOR_ROWS", most_vector_rows(config) as usize),
         ("MOST_DECODE_SPLITS", MOST_DECODE_SPLITS as usize),
         ("MOST_PREFILL_SPLITS", MOST_PREFILL_SPLITS as usize),
     ];
@@ -133,11 +149,11 @@ impl Kernels {
             attention_decode: get("attention_decode")?,
             attention_prefill,
             argmax: get("argmax")?,
-            matrix_vector: [
-                MatrixVector::new(&module, 1)?,
-                MatrixVector::new(&module, 2)?,
-                MatrixVector::new(&module, 4)?,
-            ],
+            matrix_vector: VECTOR_ROWS
+                .into_iter()
+                .filter(|&rows| rows <= most_vector_rows(config))
+                .map(|rows| Ok((rows, MatrixVector::new(&module, rows)?)))
+                .collect::<Result<_, Failed>>()?,
             stream,
             overlap: major >= 9,
         })
@@ -145,12 +161,7 @@ impl Kernels {
 
     /// The products for `rows` rows, where they are ours.
     pub fn matrix_vector(&self, rows: u32) -> Option<&MatrixVector> {
-        match rows {
-            1 => Some(&self.matrix_vector[0]),
-            2 => Some(&self.matrix_vector[1]),
-            4 => Some(&self.matrix_vector[2]),
-            _ => None,
-        }
+        self.matrix_vector.iter().find(|(count, _)| *count == rows).map(|(_, kernels)| kernels)
     }
 
     /// Launches `kernel`. Each argument is a device address or, in its low half, a 32-bit number.
@@ -183,7 +194,7 @@ impl Kernels {
         };
         #[expect(unsafe_code, reason = "kernels are launched through the driver")]
         // SAFETY: callers pass what the kernel's signature asks for, and device memory that lives as
-        // long as the stream's work; the tests run every kernel under compute-sanitizer.
+        // long as the stream's work. Kernels stay inside it for descriptions that were checked.
         unsafe {
             sys::cuLaunchKernelEx(&config, kernel.cu_function(), pointers.as_mut_ptr(), null_mut())
                 .result()?;
@@ -221,12 +232,42 @@ mod tests {
         }
     }
 
+    /// Has the toolkit's assembler take PTX, which the driver otherwise does while loading it.
+    fn assemble(ptx: &str, capability: i32) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("kernels.ptx"), ptx).unwrap();
+        let output = std::process::Command::new("ptxas")
+            .arg(format!("-arch=sm_{capability}"))
+            .args(["-o", "kernels.cubin", "kernels.ptx"])
+            .current_dir(dir.path())
+            .output();
+        match output {
+            Ok(output) => {
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            }
+            Err(_) => println!("skipped: there is no ptxas here"),
+        }
+    }
+
     #[test]
-    fn kernels_compile_for_every_shape_and_gpu_without_one_at_hand() {
-        for (heads, kv_heads, head_dim) in [(16, 8, 128), (4, 2, 16), (40, 8, 128), (8, 1, 64)] {
+    fn kernels_compile_for_every_size_and_gpu_without_one_at_hand() {
+        // Those of Qwen3-0.6B, 8B and 32B, and groups of heads that are no power of two.
+        for (heads, kv_heads, head_dim, hidden, wide) in [
+            (16, 8, 128, 1_024, 3_072),
+            (32, 8, 128, 4_096, 12_288),
+            (64, 8, 128, 5_120, 25_600),
+            (40, 8, 128, 512, 512),
+            (4, 2, 16, 32, 64),
+            (8, 1, 64, 256, 512),
+        ] {
+            let config = ModelConfig {
+                hidden_size: hidden,
+                intermediate_size: wide,
+                ..config(heads, kv_heads, head_dim)
+            };
             for capability in [80, 90] {
-                let compiled = compile(&config(heads, kv_heads, head_dim), 16, capability);
-                compiled.map_err(|Failed(text)| text).unwrap();
+                let compiled = compile(&config, 16, capability).map_err(|Failed(text)| text);
+                assemble(&compiled.unwrap().to_src(), capability);
             }
         }
     }

@@ -1,8 +1,6 @@
 //! The description of a batch as the kernels read it: one run of 32-bit words, the same places for every
 //! batch of a bucket, sent to the GPU in one copy.
 
-use std::ops::Range;
-
 use crate::model::bucket::StepSize;
 use crate::model::{Batch, BatchSequence};
 
@@ -83,9 +81,9 @@ impl Layout {
         tile_count(self.bucket, self.sizes)
     }
 
-    /// Writes the description of `batch`, which fits the bucket. Returns the places of the wanted
-    /// tokens among the bucket's rows.
-    pub fn fill(&self, batch: &Batch, words: &mut [u32]) -> Range<usize> {
+    /// Writes the description of `batch`, which fits the bucket and has no fault. Returns how many of the
+    /// bucket's rows are wanted.
+    pub fn fill(&self, batch: &Batch, words: &mut [u32]) -> usize {
         let StepSize { tokens, sequences, .. } = self.bucket;
         let part = |from: u32, count: u32| from as usize..(from + count) as usize;
         // Whatever is not written below is padding.
@@ -128,7 +126,7 @@ impl Layout {
                 rows += 1;
             }
         }
-        0..rows as usize
+        rows as usize
     }
 
     fn slot(&self, sequence: &BatchSequence, position: u32) -> u32 {
@@ -179,11 +177,12 @@ mod tests {
         ) {
             let batch = batch(&sequences);
             let size = StepSize::of(&batch);
-            let bucket = Buckets::new(size.tokens + 5, size.sequences + 2).fitting(size).unwrap();
+            let buckets = Buckets::new(size.tokens + 5, size.sequences + 2);
+            let bucket = buckets.all()[buckets.fitting(size).unwrap()];
             let layout = Layout::new(bucket, SIZES);
             let mut words = vec![0xdead_beef; layout.words as usize];
             let rows = layout.fill(&batch, &mut words);
-            prop_assert_eq!(rows.len() as u32, batch.rows());
+            prop_assert_eq!(rows as u32, batch.rows());
             // Keys seen by each packed token, through the tiles and the single sequences.
             let mut seen = vec![0; size.tokens as usize];
             let singles = if bucket.decodes() { bucket.sequences } else { 0 };

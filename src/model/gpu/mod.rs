@@ -1,5 +1,5 @@
 //! The forward pass on an NVIDIA GPU: packed steps of any mix of chunks and decodes over a paged KV cache,
-//! in bf16 with f32 sums. Matrix products are cuBLAS's but for few rows, everything else is a few kernels
+//! in bf16; our kernels add up in f32, cuBLAS too within a part of a product. Matrix products are cuBLAS's but for few rows, everything else is a few kernels
 //! of our own (`kernels/`). A step runs as one captured graph or launch by launch, over the same kernels
 //! and sizes, so both give the same bits.
 
@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use candle_core::Device;
 use candle_core::cuda_backend::cudarc::cublas::CudaBlas;
-use candle_core::cuda_backend::cudarc::driver::sys::CUevent_flags;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream};
 use candle_nn::VarBuilder;
 
@@ -23,6 +22,7 @@ mod forward;
 mod gemm;
 mod kernels;
 mod layout;
+mod measure;
 mod pinned;
 mod step;
 #[cfg(test)]
@@ -86,36 +86,6 @@ impl GpuModel {
         })
     }
 }
-
-impl GpuModel {
-    /// Bytes a second of a copy on the GPU, those read and those written.
-    ///
-    /// # Errors
-    /// A GPU that cannot be used.
-    pub fn copy_bandwidth(&self) -> Result<f64, ModelError> {
-        Ok(self.time_copies()?)
-    }
-
-    fn time_copies(&self) -> Result<f64, Failed> {
-        let stream = &self.stream;
-        let from = stream.alloc_zeros::<u8>(COPIED)?;
-        let mut to = stream.alloc_zeros::<u8>(COPIED)?;
-        let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-        let (before, after) = (event()?, event()?);
-        stream.memcpy_dtod(&from, &mut to)?;
-        before.record(stream)?;
-        for _ in 0..COPIES {
-            stream.memcpy_dtod(&from, &mut to)?;
-        }
-        after.record(stream)?;
-        let seconds = f64::from(before.elapsed_ms(&after)?) / 1e3;
-        Ok((2 * COPIED * COPIES) as f64 / seconds)
-    }
-}
-
-/// Bytes of a copy whose speed is measured, and how many are.
-const COPIED: usize = 1 << 30;
-const COPIES: usize = 20;
 
 /// What the kernels ask of a model's sizes.
 fn check(config: &ModelConfig, folder: &Path) -> Result<(), ModelError> {

@@ -30,7 +30,7 @@ impl Pinned {
     pub fn as_slice(&self) -> &[u32] {
         #[expect(unsafe_code, reason = "page-locked memory comes from the driver")]
         // SAFETY: allocated with this length; the GPU writes only between a launch and its wait, and
-        // every caller waits first.
+        // the one owner waits first.
         unsafe {
             std::slice::from_raw_parts(self.words, self.length)
         }
@@ -39,7 +39,8 @@ impl Pinned {
     /// The words, to be written.
     pub fn as_mut_slice(&mut self) -> &mut [u32] {
         #[expect(unsafe_code, reason = "page-locked memory comes from the driver")]
-        // SAFETY: as above, and the GPU reads only between a launch and its wait.
+        // SAFETY: as above; the GPU reads only between a launch and its wait, and the one owner waits
+        // before it writes.
         unsafe {
             std::slice::from_raw_parts_mut(self.words, self.length)
         }

@@ -1,11 +1,13 @@
 //! One step, op by op: every op is a function of its own, so that the profile times what serves.
 
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, result, sys};
+
 use super::addresses::Address;
 use super::buffers::Splits;
 use super::error::Failed;
 use super::forward::GpuForward;
 use super::gemm::{self, Product};
-use super::kernels::{Grid, heads_at_once, prefill_shared_bytes};
+use super::kernels::{Grid, MatrixVector, heads_at_once, prefill_shared_bytes};
 use super::layout::Layout;
 use crate::model::gpu_ops::GpuOp;
 
@@ -189,16 +191,26 @@ impl GpuForward {
         self.kernels.launch(&self.kernels.attention_prefill, grid, &arguments)
     }
 
-    fn out_proj(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
-        let (config, b) = (&self.model.config, &self.buffers);
-        let (w, rows) = (self.model.addresses.layers[layer].out_proj, layout.bucket().tokens);
-        let (inner, outputs) = (config.heads * config.head_dim, config.hidden_size);
+    /// Adds the product of all rows of `x` to the residual stream: a kernel of ours for few rows.
+    fn add_product(
+        &self,
+        rows: u32,
+        kernel: impl Fn(&MatrixVector) -> &CudaFunction,
+        (x, inner): (Address, usize),
+        w: Address,
+    ) -> Result<(), Failed> {
+        let (y, outputs) = (self.buffers.x.at, self.model.config.hidden_size);
         if let Some(kernels) = self.kernels.matrix_vector(rows) {
-            let arguments = [b.attended.at, 0, 0, w, b.x.at, outputs as u64];
-            return self.kernels.launch(&kernels.out, self.vector_grid(outputs), &arguments);
+            let arguments = [x, 0, 0, w, y, outputs as u64];
+            return self.kernels.launch(kernel(kernels), self.vector_grid(outputs), &arguments);
         }
-        let (x, y) = (b.attended.at, b.x.at);
         gemm::multiply(&self.model.blas, Product { x, w, y, rows, inner, outputs, add: true })
+    }
+
+    fn out_proj(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
+        let (config, w) = (&self.model.config, self.model.addresses.layers[layer].out_proj);
+        let x = (self.buffers.attended.at, config.heads * config.head_dim);
+        self.add_product(layout.bucket().tokens, |kernels| &kernels.out, x, w)
     }
 
     /// Gate and up projections, and their activation.
@@ -221,15 +233,9 @@ impl GpuForward {
     }
 
     fn down(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
-        let (config, b) = (&self.model.config, &self.buffers);
-        let (w, rows) = (self.model.addresses.layers[layer].down, layout.bucket().tokens);
-        let (inner, outputs) = (config.intermediate_size, config.hidden_size);
-        if let Some(kernels) = self.kernels.matrix_vector(rows) {
-            let arguments = [b.active.at, 0, 0, w, b.x.at, outputs as u64];
-            return self.kernels.launch(&kernels.down, self.vector_grid(outputs), &arguments);
-        }
-        let (x, y) = (b.active.at, b.x.at);
-        gemm::multiply(&self.model.blas, Product { x, w, y, rows, inner, outputs, add: true })
+        let (config, w) = (&self.model.config, self.model.addresses.layers[layer].down);
+        let x = (self.buffers.active.at, config.intermediate_size);
+        self.add_product(layout.bucket().tokens, |kernels| &kernels.down, x, w)
     }
 
     fn lm_head(&self, layout: &Layout) -> Result<(), Failed> {
@@ -244,5 +250,31 @@ impl GpuForward {
         let grid = Grid { blocks, threads: ARGMAX_THREADS, shared: 0 };
         let arguments = [b.logits.at, b.best.at, b.counters.at, b.tokens.at];
         self.kernels.launch(&self.kernels.argmax, grid, &arguments)
+    }
+
+    /// Sends a description up.
+    pub(super) fn upload(&self, layout: &Layout) -> Result<(), Failed> {
+        let words = &self.description.as_slice()[..layout.words as usize];
+        #[expect(unsafe_code, reason = "a copy that a graph can hold")]
+        // SAFETY: source and target live as long as this forward pass, and so do its graphs.
+        unsafe {
+            let stream = self.model.stream.cu_stream();
+            result::memcpy_htod_async(self.buffers.description.at, words, stream)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the tokens down.
+    pub(super) fn download(&self, layout: &Layout) -> Result<(), Failed> {
+        let rows = layout.bucket().sequences as usize;
+        #[expect(unsafe_code, reason = "a copy that a graph can hold")]
+        // SAFETY: source and target live as long as this forward pass; the target is read only after
+        // a wait for the stream.
+        unsafe {
+            let stream = self.model.stream.cu_stream();
+            let (to, bytes) = (self.tokens.address().cast(), rows * size_of::<u32>());
+            sys::cuMemcpyDtoHAsync_v2(to, self.buffers.tokens.at, bytes, stream).result()?;
+        }
+        Ok(())
     }
 }

@@ -1,10 +1,8 @@
-// Attention of prompt chunks over their KV blocks, on tensor cores: tiles of 64 rows (tokens times the
-// query heads of one key head) against 64 keys at a time, with an online softmax in registers (Dao,
+// Attention of prompt chunks over their KV blocks, on tensor cores: tiles of TILE_ROWS rows (tokens times
+// the query heads of one key head) against TILE_KEYS keys at a time, with an online softmax in registers (Dao,
 // FlashAttention-2, 2023). Long contexts are split over blocks, as for single tokens.
 
-constexpr int TILE_ROWS = 64;
 constexpr int TILE_TOKENS = TILE_ROWS / GROUP;
-constexpr int TILE_KEYS = 64;
 constexpr int PREFILL_WARPS = 4;                  // 16 rows each
 constexpr int STRIDE = HEAD_DIM + 8;              // of a key in shared memory, so that banks differ
 constexpr int TILE_SIZE = TILE_KEYS * STRIDE;

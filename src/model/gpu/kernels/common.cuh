@@ -1,5 +1,6 @@
-// What all kernels share. Sizes of the model come as definitions: HIDDEN, INTERMEDIATE, HEADS, KV_HEADS,
-// HEAD_DIM, VOCABULARY, BLOCK_TOKENS (tokens of a KV block), EPSILON.
+// What all kernels share. Sizes come as definitions, see `compile` in kernels.rs: those of the model (HIDDEN,
+// INTERMEDIATE, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY, EPSILON, SCALE), BLOCK_TOKENS of a KV block, and
+// those that the host's side shares (HEADS_AT_ONCE, TILE_ROWS, TILE_KEYS, MOST_...).
 //
 // Numbers are stored as bf16 and added up as f32. Headers of CUDA are not needed: machines that only
 // run this have none.

@@ -1,4 +1,4 @@
-// Embedding, norm, activation: one block a token.
+// Embedding, norm and activation, token by token.
 
 extern "C" __global__ void nothing() {}
 

@@ -127,6 +127,13 @@ __device__ inline void matrix_vector(const bf16* x, const u32* rows, const bf16*
         matrix_vector<ROWS, INTERMEDIATE, AS_IS, ADD>(x, rows, norm, matrix, y, outputs);                     \
     }
 
+// As many rows as fit into a block's shared memory.
+#if MOST_VECTOR_ROWS >= 1
 FOR_ROWS(1)
+#endif
+#if MOST_VECTOR_ROWS >= 2
 FOR_ROWS(2)
+#endif
+#if MOST_VECTOR_ROWS >= 4
 FOR_ROWS(4)
+#endif

@@ -1,0 +1,191 @@
+//! Sides that are served now: by the engine, the stock model, the simulator, or a registered backend.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::loaded::Runs;
+use super::sides::Stage;
+use super::{Context, GateError};
+use crate::backend::{Backend, BackendError, Kind, Native};
+#[cfg(feature = "candle")]
+use crate::backend::{Candle, Transformers};
+use crate::case::Side;
+use crate::compare;
+use crate::run::{self, Run};
+use crate::study;
+use crate::workload::{Request, Workload};
+
+/// Seeds of a seeded backend, when the case does not say.
+const SEEDS: u32 = 16;
+/// Fewest seeds whose spread can be told.
+const MIN_SEEDS: u32 = 3;
+/// Repeats of a measured backend, when the case does not say.
+const REPEATS: u32 = 5;
+
+impl Stage<'_> {
+    /// Serves the workload anew; one time more with every step timed on the GPU, where that was asked for.
+    #[cfg(feature = "candle")]
+    pub(super) fn candle(
+        &self,
+        repeats: u32,
+        warmup: u32,
+    ) -> Result<(Runs, Option<Run>), GateError> {
+        self.check_vocabulary()?;
+        let settings = self.context.settings;
+        let mut candle = Candle::new(self.model.loaded()?, self.model.engine()?, settings.process);
+        let failed = |source| GateError::Backend { name: "candle".to_owned(), repeat: 0, source };
+        (self.context.progress)("real: candle, warm-up", 0, 1);
+        candle.warm_up(&self.workload, warmup).map_err(failed)?;
+        let mut runs = Vec::new();
+        for repeat in 0..repeats {
+            runs.extend(collect(&mut candle, "candle", repeat..repeat + 1, &self.workload)?);
+            (self.context.progress)("real: candle", u64::from(repeat) + 1, u64::from(repeats));
+        }
+        let mut traced = None;
+        if settings.trace && candle.trace().map_err(failed)? {
+            traced = Some(candle.run(&self.workload, repeats).map_err(failed)?);
+        }
+        let labels = (0..repeats).map(|repeat| format!("candle, live #{repeat}"));
+        Ok(((runs, labels.collect()), traced))
+    }
+
+    /// Token ids from files must be the model's.
+    #[cfg(feature = "candle")]
+    fn check_vocabulary(&self) -> Result<(), GateError> {
+        let vocabulary = self.model.config()?.vocab_size;
+        for prompt in &self.workload.prompts {
+            let ids = prompt.token_ids.as_deref().unwrap_or_default();
+            if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
+                return Err(GateError::OutOfVocabulary {
+                    prompt_id: prompt.prompt_id.clone(),
+                    id: *id,
+                    vocabulary,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "candle")]
+    pub(super) fn transformers(&self) -> Result<Runs, GateError> {
+        self.check_vocabulary()?;
+        let ignore_eos = self.case.engine.as_ref().is_some_and(|engine| engine.ignore_eos);
+        let mut stock = Transformers::open(&self.model.folder()?, ignore_eos)?;
+        let runs = collect(&mut stock, "transformers", 0..1, &self.workload)?;
+        (self.context.progress)("real: transformers", 1, 1);
+        Ok((runs, vec!["transformers (single-stream), live #0".to_owned()]))
+    }
+
+    #[cfg(not(feature = "candle"))]
+    pub(super) fn transformers(&self) -> Result<Runs, GateError> {
+        Err(GateError::WithoutCandle)
+    }
+
+    #[cfg(not(feature = "candle"))]
+    pub(super) fn candle(
+        &self,
+        _repeats: u32,
+        _warmup: u32,
+    ) -> Result<(Runs, Option<Run>), GateError> {
+        Err(GateError::WithoutCandle)
+    }
+
+    pub(super) fn native(
+        &self,
+        profile: &str,
+        seeds: u32,
+        real: Option<&compare::Side>,
+    ) -> Result<Runs, GateError> {
+        let mut native = self.simulator(profile, real)?;
+        let runs = collect(&mut native, "native", 0..seeds, &self.workload)?;
+        (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
+        Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
+    }
+
+    /// simgate's own simulator, which serves the lengths that `real` came to.
+    fn simulator(&self, profile: &str, real: Option<&compare::Side>) -> Result<Native, GateError> {
+        let profile = self.model.profile(profile, &self.workload)?;
+        let engine = self.model.engine()?;
+        let stops_early = !engine.ignore_eos;
+        let native = Native::new(profile, &self.model.config()?, engine);
+        let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
+            return Ok(native);
+        };
+        let lengths: HashMap<u64, u32> =
+            actual.requests.iter().map(|r| (r.request_id, r.decode_tokens_actual)).collect();
+        let of = |r: &Request| lengths.get(&r.request_id).copied().unwrap_or(r.decode_tokens);
+        Ok(native.stopping_at(self.workload.requests.iter().map(of).collect()))
+    }
+
+    /// How much load amplifies step-time errors; `None` for a sim that cannot be run again.
+    ///
+    /// # Errors
+    /// A step that cannot be predicted.
+    pub fn kappas(&self, real: &compare::Side) -> Result<Option<compare::Kappas>, GateError> {
+        let Side::Native { profile, seeds } = &self.case.sim else { return Ok(None) };
+        let native = self.simulator(profile, Some(real))?;
+        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
+        study::kappas(&native, &self.workload, *seeds).map(Some).map_err(failed)
+    }
+}
+
+/// Serves with a backend that the test program registers, and says what kind it is.
+pub(super) fn registered(
+    name: &str,
+    repeats: Option<u32>,
+    live_only: bool,
+    workload: &Workload,
+    context: &Context<'_>,
+) -> Result<(Runs, Kind), GateError> {
+    let mut backend = context.registry.make(name).ok_or_else(|| GateError::UnknownBackend {
+        name: name.to_owned(),
+        registered: context.registry.names().into_iter().map(str::to_owned).collect(),
+    })?;
+    let repeats = match backend.kind() {
+        Kind::Deterministic => 1,
+        Kind::Recorded { runs } => runs,
+        Kind::Measured => repeats.unwrap_or(REPEATS),
+        Kind::Seeded => repeats.unwrap_or(SEEDS),
+    };
+    if backend.kind() == Kind::Measured && !live_only {
+        return Err(GateError::MeasuredBaseline { name: name.to_owned() });
+    }
+    if backend.kind() == Kind::Seeded && repeats < MIN_SEEDS {
+        return Err(GateError::FewSeeds { name: name.to_owned(), repeats });
+    }
+    let runs = collect(backend.as_mut(), name, 0..repeats, workload)?;
+    let labels = (0..repeats).map(|repeat| format!("{name} #{repeat}")).collect();
+    Ok(((runs, labels), backend.kind()))
+}
+
+/// Runs of a backend, each held to what a run must be.
+pub(super) fn collect(
+    backend: &mut dyn Backend,
+    name: &str,
+    repeats: Range<u32>,
+    workload: &Workload,
+) -> Result<Vec<Run>, GateError> {
+    let serve = |repeat| {
+        let run = backend.run(workload, repeat).map_err(|source| match source {
+            // A recording's error names its file.
+            BackendError::Run(error) => GateError::Run(error),
+            source => GateError::Backend { name: name.to_owned(), repeat, source },
+        })?;
+        if !run.requests.is_sorted_by_key(|r| r.request_id) {
+            return Err(GateError::Backend {
+                name: name.to_owned(),
+                repeat,
+                source: BackendError::Failed("its requests do not ascend by id".to_owned()),
+            });
+        }
+        // What comes from files was checked row by row.
+        let recorded = matches!(backend.kind(), Kind::Recorded { .. });
+        match run::fault(&run).filter(|_| !recorded) {
+            Some(problem) => {
+                Err(GateError::FaultyRun { run: format!("{name} #{repeat}"), problem })
+            }
+            None => Ok(run),
+        }
+    };
+    repeats.map(serve).collect()
+}
