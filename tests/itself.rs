@@ -68,7 +68,10 @@ fn only_the_sim_side_can_be_the_other_one_again() {
 
 #[cfg(feature = "candle")]
 mod recorded {
-    use super::support::recordings::{RECORD, done, project};
+    use simgate::gate::Recording;
+    use simgate::run::Keep;
+
+    use super::support::recordings::{RECORD, done, project, relist};
     use super::support::{run, simgate};
 
     #[test]
@@ -97,6 +100,33 @@ mod recorded {
         // Served anew, it is held against its recording.
         let live = simgate(project.root(), &["check", "--live"]).output().unwrap();
         assert_eq!(live.status.code(), Some(0), "{}", super::support::text(&live));
+        // One repeat that took other steps.
+        let dir = project.path("baselines/c/p1r0");
+        let whole = super::support::recordings::files(&dir);
+        let mut other = simgate::run::read(&dir).unwrap();
+        let chunk = other.plans.iter().position(|plan| plan.tokens > 2).unwrap();
+        other.plans[chunk].context += 1;
+        std::fs::remove_dir_all(&dir).unwrap();
+        simgate::run::write_compact(&other, &dir, Keep::Whole).unwrap();
+        relist(&project.path("baselines/c"));
+        let (code, text) = run(project.root(), &["check"]);
+        assert_eq!(code, 1);
+        assert!(text.contains("the plans"), "{text}");
+        std::fs::remove_dir_all(&dir).unwrap();
+        for (name, bytes) in whole {
+            project.write(&format!("baselines/c/p1r0/{name}"), bytes);
+        }
+        relist(&project.path("baselines/c"));
+        // A list that says another thing of the host than the run itself.
+        let listed = project.read("baselines/c/recording.json");
+        let mut recording = Recording::read(&project.path("baselines/c")).unwrap().unwrap();
+        recording.runs[0].host_speed_us[0] *= 1.001;
+        recording.write(&project.path("baselines/c")).unwrap();
+        let (code, text) = run(project.root(), &["check"]);
+        assert_eq!(code, 2);
+        assert!(text.contains("tells another state of host or GPU"), "{text}");
+        project.write("baselines/c/recording.json", listed);
+        assert_eq!(run(project.root(), &["check"]).0, 0);
         // A traced repeat that nobody recorded is no part of it.
         let traced = project.path("baselines/c/traced");
         std::fs::create_dir_all(&traced).unwrap();

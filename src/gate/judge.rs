@@ -230,7 +230,9 @@ fn judge_sides(
         rules.kappa = stage.kappas(&real.side)?;
     }
     let against_itself = sim_side == Side::Itself;
-    rules.lend_to_sim = live && against_itself;
+    // Another machine's scatter says nothing of this one's.
+    let here = provenance::same_machine(&real.side, &sim.side);
+    rules.lend_to_sim = live && against_itself && here;
     let recorded = if live && !against_itself { stage.recorded()? } else { None };
     // A recording from another machine says nothing of how this one scatters.
     let recorded = recorded.filter(|r| provenance::same_machine(&r.side, &real.side));

@@ -187,7 +187,10 @@ impl RecordedRun {
         let meta = run::read_meta(&dir.join(Self::folder(self.process, self.repeat)));
         let Some(meta) = meta.map_err(|error| error.to_string())? else { return Ok(()) };
         let speed = meta.host_speed_index.map(|speed| [speed.before_us, speed.after_us]);
-        if meta.gpu_state != self.gpu || speed.is_some_and(|speed| speed != self.host_speed_us) {
+        // Numbers lose a last digit when JSON is read and written again.
+        let apart = |a: f64, b: f64| (a - b).abs() > 1e-9 * b.abs();
+        let moved = |speed: [f64; 2]| (0..2).any(|i| apart(speed[i], self.host_speed_us[i]));
+        if meta.gpu_state != self.gpu || speed.is_some_and(moved) {
             return Err("its run_meta.json tells another state of host or GPU than recording.json"
                 .to_owned());
         }
