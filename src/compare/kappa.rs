@@ -1,13 +1,11 @@
 //! Load amplifies: near saturation a step-time error of 1 % becomes several percent of TTFT. How
 //! much, and what that does to a tolerance.
 
-use std::collections::BTreeMap;
-
 use super::error::CompareError;
 use super::figure::{Figure, Metric, Percentile};
 use super::join::join;
 use super::samples::{log_percentiles, samples};
-use super::side::Side;
+use super::side::{Kappas, Side};
 use super::tolerance::{Tolerance, Tolerances};
 
 /// Up to this amplification a case has to hold its tolerance as it is.
@@ -18,9 +16,6 @@ const AGREEMENT: f64 = 0.2;
 const STEP_ERROR: f64 = 100.0;
 /// Widest tolerance that amplification excuses; beyond, the figure is not gated.
 const WIDEST: f64 = 0.10;
-
-/// Computed amplification by figure.
-pub type Kappas = BTreeMap<Figure, f64>;
 
 /// `kappa = dlnP / dln(step time)` of each figure: the mean over seeds of the slope between runs whose
 /// steps are `fast_scale` and `slow_scale` times as long as predicted. Both sides are of the same seeds, in order.

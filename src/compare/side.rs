@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::figure::Figure;
-use super::kappa::Kappas;
 use super::tolerance::Tolerances;
 use crate::run::{Boundary, NATIVE, Run};
 use crate::stats::Mean;
@@ -130,6 +129,9 @@ pub(super) enum Role {
     /// The one that is judged; what it numbers may be seeds.
     Sim,
 }
+
+/// Computed amplification by figure.
+pub type Kappas = BTreeMap<Figure, f64>;
 
 /// What a comparison is held to.
 #[derive(Debug, Clone, Default)]

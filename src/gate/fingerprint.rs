@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::model::CaseModel;
-use super::sides::resolve;
+use super::paths::resolve;
 use super::{Context, GateError, RECORDING};
 use crate::case::{Case, Side, WorkloadSource};
 use crate::compare;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::fingerprint::Fingerprints;
 use super::loaded::{LoadedSide, Runs, finish, same_workload};
 use super::model::CaseModel;
+use super::paths::resolve;
 use super::recording::{self, Recording};
-use super::{Context, GateError, anew, workload};
+use super::{Context, GateError, runs, workload};
 use crate::backend::{Kind, Recorded};
 use crate::case::{Case, Side};
 use crate::compare::{self, Origin};
@@ -116,7 +117,7 @@ impl<'a> Stage<'a> {
             }
             Side::Registered { name, repeats, boundary } => {
                 let (runs, kind) =
-                    anew::registered(name, *repeats, case.live_only, workload, context)?;
+                    runs::registered(name, *repeats, case.live_only, workload, context)?;
                 origin = match kind {
                     Kind::Measured => Origin::OneProcess,
                     Kind::Seeded | Kind::Deterministic => Origin::Computed,
@@ -266,22 +267,6 @@ pub fn load_recorded(dir: &Path, boundary: Option<Boundary>) -> Result<LoadedSid
     finish(runs, boundary, Origin::Recorded)
 }
 
-/// A path of a case: beside the case file, in the folder of cases, or in the project.
-pub(super) fn resolve(
-    case: &Case,
-    path: &Path,
-    context: &Context<'_>,
-) -> Result<PathBuf, GateError> {
-    let beside = case.path.parent().unwrap_or(Path::new(""));
-    let mut places =
-        [beside, context.cases, context.root].map(|folder| folder.join(path)).into_iter();
-    places.find(|p| p.exists()).ok_or_else(|| GateError::NoSuchPath {
-        case: case.path.clone(),
-        path: path.to_owned(),
-        root: context.root.to_owned(),
-    })
-}
-
 fn replay(dirs: &[PathBuf], workload: &Workload, root: &Path) -> Result<Runs, GateError> {
     let mut recorded = Recorded::open(dirs)?;
     let labels = recorded.dirs().iter().map(|dir| {
@@ -289,6 +274,6 @@ fn replay(dirs: &[PathBuf], workload: &Workload, root: &Path) -> Result<Runs, Ga
         dir.strip_prefix(root).unwrap_or(dir).display().to_string()
     });
     let labels: Vec<String> = labels.collect();
-    let runs = anew::collect(&mut recorded, "recorded", 0..labels.len() as u32, workload)?;
+    let runs = runs::collect(&mut recorded, "recorded", 0..labels.len() as u32, workload)?;
     Ok((runs, labels))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::model::CaseModel;
-use super::sides::resolve;
+use super::paths::resolve;
 use super::{Context, GateError};
 use crate::case::{Case, WorkloadSource};
 use crate::workload::{self, Sources, Tokenize, Workload, WorkloadError};
