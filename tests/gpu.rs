@@ -10,6 +10,7 @@ use std::rc::Rc;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::qwen3::{Config, ModelForCausalLM};
+use simgate::backend::stock_config;
 use simgate::gate::Recording;
 use simgate::model::{
     Batch, BatchSequence, GpuForward, GpuLimits, GpuModel, KvCache, ModelConfig, Placement, Qwen3,
@@ -228,21 +229,6 @@ fn weights_of(config: &ModelConfig) -> (VarBuilder<'static>, VarBuilder<'static>
     let on_gpu = random_weights(config, 0, &gpu).unwrap();
     let on_cpu = random_weights(config, 0, &bf16(Device::Cpu)).unwrap().to_dtype(DType::F32);
     (on_gpu, on_cpu)
-}
-
-fn stock_config(config: &ModelConfig) -> Config {
-    Config {
-        vocab_size: config.vocab_size,
-        hidden_size: config.hidden_size,
-        intermediate_size: config.intermediate_size,
-        num_hidden_layers: config.layers,
-        num_attention_heads: config.heads,
-        head_dim: config.head_dim,
-        num_key_value_heads: config.kv_heads,
-        max_position_embeddings: config.max_positions as usize,
-        max_window_layers: config.layers,
-        ..support::stock::config()
-    }
 }
 
 #[test]

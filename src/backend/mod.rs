@@ -26,7 +26,7 @@ pub use recorded::Recorded;
 pub use registry::Registry;
 pub use served::served;
 #[cfg(feature = "candle")]
-pub use transformers::Transformers;
+pub use transformers::{Transformers, stock_config};
 
 /// What makes two runs of one backend differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,7 @@ impl Transformers {
     pub fn open(folder: &Path, ignore_eos: bool) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder)?;
         let (tensors, weights) = load_weights(folder, &config, &Placement::cpu())?;
-        let model = ModelForCausalLM::new(&stock(&config), tensors).map_err(|error| {
+        let model = ModelForCausalLM::new(&stock_config(&config), tensors).map_err(|error| {
             ModelError::Weights { path: folder.to_owned(), problem: error.to_string() }
         })?;
         Ok(Self { model, config, weights, ignore_eos })
@@ -63,7 +63,7 @@ impl Transformers {
 }
 
 /// The architecture in candle-transformers' words.
-fn stock(config: &ModelConfig) -> Config {
+pub fn stock_config(config: &ModelConfig) -> Config {
     Config {
         vocab_size: config.vocab_size,
         hidden_size: config.hidden_size,

@@ -233,6 +233,10 @@ fn judge_sides(
     // Another machine's scatter says nothing of this one's.
     let here = provenance::same_machine(&real.side, &sim.side);
     rules.lend_to_sim = live && against_itself && here;
+    if live && against_itself {
+        let elsewhere = if here { "" } else { ", which is of another machine" };
+        notes.push(format!("the recording (real){elsewhere}, against a live run (sim)"));
+    }
     let recorded = if live && !against_itself { stage.recorded()? } else { None };
     // A recording from another machine says nothing of how this one scatters.
     let recorded = recorded.filter(|r| provenance::same_machine(&r.side, &real.side));
@@ -283,11 +287,7 @@ fn load(
     let none = || GateError::OneProcess { dir: stage.recording().to_owned() };
     let loaded = stage.load(real, None)?;
     if live {
-        let mut recorded = stage.recorded()?.ok_or_else(none)?;
-        let here = provenance::same_machine(&recorded.side, &loaded.side);
-        let elsewhere = if here { "" } else { ", which is of another machine" };
-        recorded.notes.push(format!("the recording (real){elsewhere}, against a live run (sim)"));
-        return Ok([recorded, loaded]);
+        return Ok([stage.recorded()?.ok_or_else(none)?, loaded]);
     }
     let [even, odd] = loaded.side.halves().ok_or_else(none)?;
     let mut notes = loaded.notes;

@@ -54,21 +54,8 @@ pub enum GpuOp {
 }
 
 impl GpuOp {
-    /// All ops, in the order of a step.
-    pub const ALL: [Self; 12] = [
-        Self::Upload,
-        Self::Embed,
-        Self::Qkv,
-        Self::QkNormRope,
-        Self::AttentionDecode,
-        Self::AttentionPrefill,
-        Self::OutProj,
-        Self::GateUp,
-        Self::Down,
-        Self::LmHead,
-        Self::Argmax,
-        Self::Download,
-    ];
+    /// Those before the first layer, in their order.
+    pub const BEFORE: [Self; 2] = [Self::Upload, Self::Embed];
     /// Those of every layer, in their order.
     pub const LAYER: [Self; 7] = [
         Self::Qkv,
@@ -79,6 +66,13 @@ impl GpuOp {
         Self::GateUp,
         Self::Down,
     ];
+    /// Those behind the last layer, in their order.
+    pub const AFTER: [Self; 3] = [Self::LmHead, Self::Argmax, Self::Download];
+
+    /// All ops, in the order of a step.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::BEFORE.into_iter().chain(Self::LAYER).chain(Self::AFTER)
+    }
 
     /// The name in tables.
     pub fn as_str(self) -> &'static str {

@@ -6,7 +6,8 @@ use candle_core::cuda_backend::cudarc::driver::{CudaStream, DevicePtr};
 use candle_core::{Storage, Tensor};
 use half::bf16;
 
-use super::error::Failed;
+use super::error::gpu;
+use crate::model::ModelError;
 use crate::model::layers::{Layer, Weights};
 
 /// A device address.
@@ -33,7 +34,7 @@ pub(super) struct LayerAddresses {
 }
 
 impl Addresses {
-    pub fn of(weights: &Weights, stream: &Arc<CudaStream>) -> Result<Self, Failed> {
+    pub fn of(weights: &Weights, stream: &Arc<CudaStream>) -> Result<Self, ModelError> {
         let at = |tensor: &Tensor| address(tensor, stream);
         let layer = |layer: &Layer| {
             Ok(LayerAddresses {
@@ -49,7 +50,7 @@ impl Addresses {
         };
         Ok(Self {
             embed: at(&weights.embed)?,
-            layers: weights.layers.iter().map(layer).collect::<Result<_, Failed>>()?,
+            layers: weights.layers.iter().map(layer).collect::<Result<_, ModelError>>()?,
             norm: at(&weights.norm)?,
             lm_head: at(&weights.lm_head)?,
         })
@@ -57,12 +58,12 @@ impl Addresses {
 }
 
 /// Where a contiguous bf16 tensor begins.
-fn address(tensor: &Tensor, stream: &Arc<CudaStream>) -> Result<Address, Failed> {
+fn address(tensor: &Tensor, stream: &Arc<CudaStream>) -> Result<Address, ModelError> {
     let (storage, layout) = tensor.storage_and_layout();
     let (Storage::Cuda(storage), Some((from, _))) = (&*storage, layout.contiguous_offsets()) else {
-        return Err(Failed("a weight is not contiguous on the GPU".to_owned()));
+        return Err(gpu("a weight is not contiguous on it"));
     };
-    let slice = storage.as_cuda_slice::<bf16>()?;
+    let slice = storage.as_cuda_slice::<bf16>().map_err(|error| gpu(error.to_string()))?;
     let (address, _order) = slice.device_ptr(stream);
     Ok(address + (from * size_of::<bf16>()) as u64)
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
 use super::addresses::Address;
-use super::error::Failed;
 use super::kernels::{MOST_DECODE_SPLITS, MOST_PREFILL_SPLITS, TILE_ROWS, heads_at_once};
 use super::layout::Layout;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, ModelError};
 
 /// Blocks of `attention_decode.cu` that fit a multiprocessor at once: more, and some wait for others.
 const DECODE_BLOCKS: u32 = 3;
@@ -81,7 +80,7 @@ pub(super) struct Buffer<T> {
 }
 
 impl<T: candle_core::cuda_backend::cudarc::driver::DeviceRepr> Buffer<T> {
-    fn new(stream: &Arc<CudaStream>, length: usize) -> Result<Self, Failed>
+    fn new(stream: &Arc<CudaStream>, length: usize) -> Result<Self, ModelError>
     where
         T: candle_core::cuda_backend::cudarc::driver::ValidAsZeroBits,
     {
@@ -98,7 +97,7 @@ impl Buffers {
         config: &ModelConfig,
         layouts: &[(Layout, Splits)],
         slots: usize,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, ModelError> {
         let most = |of: &dyn Fn(&(Layout, Splits)) -> u64| {
             layouts.iter().map(of).max().unwrap_or(0) as usize
         };

@@ -7,16 +7,12 @@ use candle_core::cuda_backend::cudarc::nvrtc::CompileError;
 
 use crate::model::ModelError;
 
-/// Why the GPU did not do what it was told. Becomes a [`ModelError`].
-pub(super) struct Failed(pub String);
-
-impl From<Failed> for ModelError {
-    fn from(failed: Failed) -> Self {
-        Self::Gpu { problem: failed.0 }
-    }
+/// A GPU that did not do what it was told.
+pub(super) fn gpu(problem: impl Into<String>) -> ModelError {
+    ModelError::Gpu { problem: problem.into() }
 }
 
-impl From<DriverError> for Failed {
+impl From<DriverError> for ModelError {
     fn from(error: DriverError) -> Self {
         let advice = match error.0 {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
@@ -41,31 +37,25 @@ impl From<DriverError> for Failed {
             CUresult::CUDA_ERROR_ILLEGAL_ADDRESS | CUresult::CUDA_ERROR_LAUNCH_FAILED => {
                 "a kernel failed, and with it everything in this process; run `compute-sanitizer` over the same command, and report it"
             }
-            _ => return Self(format!("{error:?}")),
+            _ => return gpu(format!("{error:?}")),
         };
-        Self(format!("{advice} ({error:?})"))
+        gpu(format!("{advice} ({error:?})"))
     }
 }
 
-impl From<CublasError> for Failed {
+impl From<CublasError> for ModelError {
     fn from(error: CublasError) -> Self {
-        Self(format!("a matrix product failed ({error:?})"))
+        gpu(format!("a matrix product failed ({error:?})"))
     }
 }
 
-impl From<CompileError> for Failed {
+impl From<CompileError> for ModelError {
     fn from(error: CompileError) -> Self {
         match error {
             CompileError::CompileError { log, .. } => {
-                Self(format!("its kernels do not compile:\n{}", log.to_string_lossy()))
+                gpu(format!("its kernels do not compile:\n{}", log.to_string_lossy()))
             }
-            other => Self(format!("its kernels do not compile ({other:?})")),
+            other => gpu(format!("its kernels do not compile ({other:?})")),
         }
-    }
-}
-
-impl From<candle_core::Error> for Failed {
-    fn from(error: candle_core::Error) -> Self {
-        Self(error.to_string())
     }
 }

@@ -10,7 +10,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaGraph, DevicePtr}
 use super::GpuModel;
 use super::addresses::Address;
 use super::buffers::{Buffers, Splits};
-use super::error::Failed;
+use super::error::gpu;
 use super::kernels::{Kernels, TILE_ROWS};
 use super::layout::{Layout, Sizes};
 use super::pinned::Pinned;
@@ -54,10 +54,6 @@ impl GpuForward {
     /// Limits beyond the kernels' own, too little memory, or a GPU that cannot be used.
     pub fn new(model: Rc<GpuModel>, limits: GpuLimits) -> Result<Self, ModelError> {
         check(limits)?;
-        Ok(Self::assemble(model, limits)?)
-    }
-
-    fn assemble(model: Rc<GpuModel>, limits: GpuLimits) -> Result<Self, Failed> {
         let (config, stream) = (&model.config, &model.stream);
         let count = stream
             .context()
@@ -110,10 +106,6 @@ impl GpuForward {
     /// # Errors
     /// A GPU that cannot be used.
     pub fn warm_up(&mut self) -> Result<(), ModelError> {
-        Ok(self.issue_all()?)
-    }
-
-    fn issue_all(&mut self) -> Result<(), Failed> {
         let empty = Batch::default();
         for step in &self.steps {
             step.layout.fill(&empty, self.description.as_mut_slice());
@@ -128,10 +120,6 @@ impl GpuForward {
     /// # Errors
     /// Too little memory.
     pub fn capture(&mut self) -> Result<GraphMemory, ModelError> {
-        Ok(self.capture_all()?)
-    }
-
-    fn capture_all(&mut self) -> Result<GraphMemory, Failed> {
         let stream = self.model.stream.clone();
         stream.synchronize()?;
         let free = stream.context().mem_get_info()?.0;
@@ -154,8 +142,7 @@ impl GpuForward {
     /// A GPU that cannot be used.
     pub fn trace(&mut self) -> Result<(), ModelError> {
         let event = || self.model.stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
-        let pair = || Ok::<_, Failed>([event()?, event()?]);
-        self.events = Some(pair()?);
+        self.events = Some([event()?, event()?]);
         Ok(())
     }
 
@@ -186,10 +173,6 @@ impl GpuForward {
     /// A GPU that cannot be used.
     pub fn launch(&mut self) -> Result<(), ModelError> {
         self.in_flight = true;
-        Ok(self.start()?)
-    }
-
-    fn start(&self) -> Result<(), Failed> {
         let step = &self.steps[self.under_way.0];
         if let Some([before, _]) = &self.events {
             before.record(&self.model.stream)?;
@@ -218,7 +201,7 @@ impl GpuForward {
         }
     }
 
-    fn finish(&mut self) -> Result<(), Failed> {
+    fn finish(&mut self) -> Result<(), ModelError> {
         self.model.stream.synchronize()?;
         self.in_flight = false;
         Ok(())
@@ -230,22 +213,22 @@ impl GpuForward {
     /// A GPU that was lost.
     pub fn gpu_ns(&self) -> Result<Option<u64>, ModelError> {
         let Some([before, after]) = &self.events else { return Ok(None) };
-        let milliseconds = before.elapsed_ms(after).map_err(Failed::from)?;
+        let milliseconds = before.elapsed_ms(after)?;
         Ok(Some((f64::from(milliseconds) * 1e6) as u64))
     }
 
     /// A graph of what `issue` issues.
     pub(super) fn capture_issued(
         &self,
-        issue: impl FnOnce() -> Result<(), Failed>,
-    ) -> Result<CudaGraph, Failed> {
+        issue: impl FnOnce() -> Result<(), ModelError>,
+    ) -> Result<CudaGraph, ModelError> {
         let stream = &self.model.stream;
         stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
         let issued = issue();
         // A capture is ended also where it failed, or the stream stays unusable.
         let graph = stream.end_capture(CUgraphInstantiate_flags(0));
         issued?;
-        graph?.ok_or_else(|| Failed("a graph came out empty".to_owned()))
+        graph?.ok_or_else(|| gpu("a graph came out empty"))
     }
 
     /// The logits of the step that was waited for last, (rows, vocabulary) of the wanted rows.
@@ -253,8 +236,7 @@ impl GpuForward {
     /// # Errors
     /// A GPU that was lost.
     pub fn logits(&self) -> Result<Vec<f32>, ModelError> {
-        let bits =
-            self.model.stream.clone_dtoh(&self.buffers.logits.slice).map_err(Failed::from)?;
+        let bits = self.model.stream.clone_dtoh(&self.buffers.logits.slice)?;
         let wanted = self.under_way.1 * self.model.config.vocab_size;
         Ok(bits[..wanted].iter().map(|&bits| half::bf16::from_bits(bits).to_f32()).collect())
     }

@@ -7,7 +7,7 @@ use candle_core::cuda_backend::cudarc::cublas::{CudaBlas, result, sys};
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
 use super::addresses::Address;
-use super::error::Failed;
+use crate::model::ModelError;
 
 /// `y = x w^T`, or `y += x w^T`.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub(super) fn give_workspace(
     blas: &CudaBlas,
     stream: &Arc<CudaStream>,
     bytes: usize,
-) -> Result<CudaSlice<u8>, Failed> {
+) -> Result<CudaSlice<u8>, ModelError> {
     let workspace = stream.alloc_zeros::<u8>(bytes)?;
     let address = workspace.device_ptr(stream).0;
     #[expect(unsafe_code, reason = "cuBLAS is called through its C interface")]
@@ -42,7 +42,7 @@ pub(super) fn give_workspace(
 }
 
 /// Issues a product of bf16 matrices with f32 sums.
-pub(super) fn multiply(blas: &CudaBlas, product: Product) -> Result<(), Failed> {
+pub(super) fn multiply(blas: &CudaBlas, product: Product) -> Result<(), ModelError> {
     let Product { x, w, y, rows, inner, outputs, add } = product;
     let (one, before) = (1_f32, f32::from(u8::from(add)));
     let [rows, inner, outputs] = [rows as i32, inner as i32, outputs as i32];

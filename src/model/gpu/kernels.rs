@@ -7,8 +7,7 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, CudaStream, sys};
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
-use super::error::Failed;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, ModelError};
 
 /// All sources, as one unit.
 const SOURCES: &str = concat!(
@@ -99,7 +98,7 @@ pub(super) fn compile(
     config: &ModelConfig,
     block_tokens: u32,
     capability: i32,
-) -> Result<candle_core::cuda_backend::cudarc::nvrtc::Ptx, Failed> {
+) -> Result<candle_core::cuda_backend::cudarc::nvrtc::Ptx, ModelError> {
     let sizes = [
         ("HIDDEN", config.hidden_size),
         ("INTERMEDIATE", config.intermediate_size),
@@ -130,7 +129,7 @@ impl Kernels {
         config: &ModelConfig,
         block_tokens: u32,
         stream: Arc<CudaStream>,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, ModelError> {
         let (major, minor) = stream.context().compute_capability()?;
         let ptx = compile(config, block_tokens, 10 * major + minor)?;
         let module = stream.context().load_module(ptx)?;
@@ -153,7 +152,7 @@ impl Kernels {
                 .into_iter()
                 .filter(|&rows| rows <= most_vector_rows(config))
                 .map(|rows| Ok((rows, MatrixVector::new(&module, rows)?)))
-                .collect::<Result<_, Failed>>()?,
+                .collect::<Result<_, ModelError>>()?,
             stream,
             overlap: major >= 9,
         })
@@ -170,7 +169,7 @@ impl Kernels {
         kernel: &CudaFunction,
         grid: Grid,
         arguments: &[u64],
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         let mut pointers = [null_mut::<c_void>(); 12];
         for (pointer, argument) in pointers.iter_mut().zip(arguments) {
             *pointer = std::ptr::from_ref(argument).cast_mut().cast();
@@ -204,7 +203,7 @@ impl Kernels {
 }
 
 impl MatrixVector {
-    fn new(module: &Arc<CudaModule>, rows: u32) -> Result<Self, Failed> {
+    fn new(module: &Arc<CudaModule>, rows: u32) -> Result<Self, ModelError> {
         let get = |name: &str| module.load_function(&format!("{name}_product_{rows}"));
         Ok(Self { norm: get("norm")?, out: get("out")?, silu: get("silu")?, down: get("down")? })
     }
@@ -266,8 +265,8 @@ mod tests {
                 ..config(heads, kv_heads, head_dim)
             };
             for capability in [80, 90] {
-                let compiled = compile(&config, 16, capability).map_err(|Failed(text)| text);
-                assemble(&compiled.unwrap().to_src(), capability);
+                let compiled = compile(&config, 16, capability).unwrap();
+                assemble(&compiled.to_src(), capability);
             }
         }
     }

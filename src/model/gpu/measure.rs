@@ -5,7 +5,6 @@ use std::time::Instant;
 use candle_core::cuda_backend::cudarc::driver::sys::CUevent_flags;
 
 use super::GpuModel;
-use super::error::Failed;
 use super::forward::GpuForward;
 use super::kernels::Grid;
 use crate::model::ModelError;
@@ -26,10 +25,6 @@ impl GpuModel {
     /// # Errors
     /// A GPU that cannot be used.
     pub fn copy_bandwidth(&self) -> Result<f64, ModelError> {
-        Ok(self.time_copies()?)
-    }
-
-    fn time_copies(&self) -> Result<f64, Failed> {
         let stream = &self.stream;
         let from = stream.alloc_zeros::<u8>(COPIED)?;
         let mut to = stream.alloc_zeros::<u8>(COPIED)?;
@@ -52,10 +47,6 @@ impl GpuForward {
     /// # Errors
     /// A GPU that cannot be used.
     pub fn empty_launch_us(&self) -> Result<f64, ModelError> {
-        Ok(self.time_launches()?)
-    }
-
-    fn time_launches(&self) -> Result<f64, Failed> {
         let grid = Grid { blocks: (1, 1, 1), threads: 32, shared: 0 };
         let mut times = Vec::with_capacity(LAUNCH_ROUNDS);
         for _ in 0..LAUNCH_ROUNDS {
@@ -77,15 +68,11 @@ impl GpuForward {
     /// # Errors
     /// A GPU that cannot be used.
     pub fn op_times(&self, rounds: u32) -> Result<Vec<(GpuOp, f64)>, ModelError> {
-        Ok(self.time_ops(rounds)?)
-    }
-
-    fn time_ops(&self, rounds: u32) -> Result<Vec<(GpuOp, f64)>, Failed> {
         let (stream, step) = (&self.model.stream, &self.steps[self.under_way.0]);
         let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
         let (before, after) = (event()?, event()?);
         let mut times = Vec::new();
-        for op in GpuOp::ALL {
+        for op in GpuOp::all() {
             if !op.in_step(step.layout.bucket()) {
                 continue;
             }
@@ -104,7 +91,7 @@ impl GpuForward {
 
     /// Issues one op of the step that was prepared.
     #[cfg(test)]
-    pub(super) fn issue_prepared(&self, op: GpuOp) -> Result<(), Failed> {
+    pub(super) fn issue_prepared(&self, op: GpuOp) -> Result<(), ModelError> {
         let step = &self.steps[self.under_way.0];
         self.issue_layers(op, &step.layout, step.splits)?;
         Ok(self.model.stream.synchronize()?)

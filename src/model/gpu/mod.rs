@@ -13,7 +13,6 @@ use candle_nn::VarBuilder;
 
 use super::layers::Weights;
 use super::{ModelConfig, ModelError};
-use error::Failed;
 
 mod addresses;
 mod buffers;
@@ -61,18 +60,10 @@ impl GpuModel {
     ) -> Result<Self, ModelError> {
         check(config, folder)?;
         let Device::Cuda(device) = weights.device() else {
-            return Err(ModelError::Gpu { problem: "the weights do not lie on it".to_owned() });
+            return Err(error::gpu("the weights do not lie on it"));
         };
         let stream = device.cuda_stream();
         let weights = Weights::new(config, weights, folder)?;
-        Ok(Self::assemble(config, weights, stream)?)
-    }
-
-    fn assemble(
-        config: &ModelConfig,
-        weights: Weights,
-        stream: Arc<CudaStream>,
-    ) -> Result<Self, Failed> {
         let blas = CudaBlas::new(Arc::clone(&stream))?;
         let workspace = gemm::give_workspace(&blas, &stream, WORKSPACE)?;
         Ok(Self {

@@ -4,11 +4,11 @@ use candle_core::cuda_backend::cudarc::driver::{CudaFunction, result, sys};
 
 use super::addresses::Address;
 use super::buffers::Splits;
-use super::error::Failed;
 use super::forward::GpuForward;
 use super::gemm::{self, Product};
 use super::kernels::{Grid, MatrixVector, heads_at_once, prefill_shared_bytes};
 use super::layout::Layout;
+use crate::model::ModelError;
 use crate::model::gpu_ops::GpuOp;
 
 /// Threads of a block, as the kernels expect them.
@@ -23,8 +23,8 @@ const VECTOR_BLOCKS: u32 = 8;
 
 impl GpuForward {
     /// Issues the whole step of a bucket: description up, every layer, tokens down.
-    pub(super) fn issue(&self, layout: &Layout, splits: Splits) -> Result<(), Failed> {
-        for op in [GpuOp::Upload, GpuOp::Embed] {
+    pub(super) fn issue(&self, layout: &Layout, splits: Splits) -> Result<(), ModelError> {
+        for op in GpuOp::BEFORE {
             self.issue_op(op, 0, layout, splits)?;
         }
         for layer in 0..self.model.config.layers {
@@ -32,7 +32,7 @@ impl GpuForward {
                 self.issue_op(op, layer, layout, splits)?;
             }
         }
-        for op in [GpuOp::LmHead, GpuOp::Argmax, GpuOp::Download] {
+        for op in GpuOp::AFTER {
             self.issue_op(op, 0, layout, splits)?;
         }
         Ok(())
@@ -44,7 +44,7 @@ impl GpuForward {
         op: GpuOp,
         layout: &Layout,
         splits: Splits,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         let layers = if op.in_layers() { self.model.config.layers } else { 1 };
         (0..layers).try_for_each(|layer| self.issue_op(op, layer, layout, splits))
     }
@@ -55,7 +55,7 @@ impl GpuForward {
         layer: usize,
         layout: &Layout,
         splits: Splits,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         if !op.in_step(layout.bucket()) {
             return Ok(());
         }
@@ -79,7 +79,7 @@ impl GpuForward {
         self.buffers.description.at + u64::from(offset) * size_of::<u32>() as u64
     }
 
-    fn embed(&self, layout: &Layout) -> Result<(), Failed> {
+    fn embed(&self, layout: &Layout) -> Result<(), ModelError> {
         let grid = Grid { blocks: (layout.bucket().tokens, 1, 1), threads: THREADS, shared: 0 };
         let ids = self.part(layout.token_ids);
         self.kernels.launch(
@@ -90,7 +90,7 @@ impl GpuForward {
     }
 
     /// Norms of `count` rows of the residual stream: those named at `rows`, or the first ones.
-    fn norm(&self, count: u32, rows: Address, weight: Address) -> Result<(), Failed> {
+    fn norm(&self, count: u32, rows: Address, weight: Address) -> Result<(), ModelError> {
         let grid = Grid { blocks: (count, 1, 1), threads: THREADS, shared: 0 };
         let arguments = [self.buffers.x.at, rows, weight, self.buffers.normed.at];
         self.kernels.launch(&self.kernels.rms_norm, grid, &arguments)
@@ -109,7 +109,7 @@ impl GpuForward {
         (count, rows): (u32, Address),
         (norm, matrix): (Address, Address),
         (y, outputs): (Address, usize),
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         let inner = self.model.config.hidden_size;
         if let Some(kernels) = self.kernels.matrix_vector(count) {
             let arguments = [self.buffers.x.at, rows, norm, matrix, y, outputs as u64];
@@ -121,14 +121,14 @@ impl GpuForward {
         gemm::multiply(&self.model.blas, product)
     }
 
-    fn qkv(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
+    fn qkv(&self, layer: usize, layout: &Layout) -> Result<(), ModelError> {
         let (config, weights) = (&self.model.config, &self.model.addresses.layers[layer]);
         let outputs = (config.heads + 2 * config.kv_heads) * config.head_dim;
         let rows = (layout.bucket().tokens, 0);
         self.norm_product(rows, (weights.input_norm, weights.qkv), (self.buffers.qkv.at, outputs))
     }
 
-    fn qk_norm_rope(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
+    fn qk_norm_rope(&self, layer: usize, layout: &Layout) -> Result<(), ModelError> {
         let (config, weights) = (&self.model.config, &self.model.addresses.layers[layer]);
         let heads = (config.heads + 2 * config.kv_heads) as u32;
         let blocks = (layout.bucket().tokens, heads.div_ceil(THREADS / 32), 1);
@@ -169,7 +169,7 @@ impl GpuForward {
         layer: usize,
         layout: &Layout,
         splits: Splits,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         let config = &self.model.config;
         let parts = (config.heads / heads_at_once(config)) as u32;
         let blocks = (splits.decode, parts, layout.bucket().sequences);
@@ -183,7 +183,7 @@ impl GpuForward {
         layer: usize,
         layout: &Layout,
         splits: Splits,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         let blocks = (splits.prefill, self.model.config.kv_heads as u32, layout.tile_count());
         let arguments = self.attention_arguments(layer, layout, layout.tiles);
         let shared = prefill_shared_bytes(&self.model.config);
@@ -198,7 +198,7 @@ impl GpuForward {
         kernel: impl Fn(&MatrixVector) -> &CudaFunction,
         (x, inner): (Address, usize),
         w: Address,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), ModelError> {
         let (y, outputs) = (self.buffers.x.at, self.model.config.hidden_size);
         if let Some(kernels) = self.kernels.matrix_vector(rows) {
             let arguments = [x, 0, 0, w, y, outputs as u64];
@@ -207,14 +207,14 @@ impl GpuForward {
         gemm::multiply(&self.model.blas, Product { x, w, y, rows, inner, outputs, add: true })
     }
 
-    fn out_proj(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
+    fn out_proj(&self, layer: usize, layout: &Layout) -> Result<(), ModelError> {
         let (config, w) = (&self.model.config, self.model.addresses.layers[layer].out_proj);
         let x = (self.buffers.attended.at, config.heads * config.head_dim);
         self.add_product(layout.bucket().tokens, |kernels| &kernels.out, x, w)
     }
 
     /// Gate and up projections, and their activation.
-    fn gate_up(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
+    fn gate_up(&self, layer: usize, layout: &Layout) -> Result<(), ModelError> {
         let (config, b) = (&self.model.config, &self.buffers);
         let (weights, rows) = (&self.model.addresses.layers[layer], layout.bucket().tokens);
         let wide = config.intermediate_size;
@@ -232,19 +232,19 @@ impl GpuForward {
         self.kernels.launch(&self.kernels.silu_mul, grid, &[b.gate_up.at, b.active.at])
     }
 
-    fn down(&self, layer: usize, layout: &Layout) -> Result<(), Failed> {
+    fn down(&self, layer: usize, layout: &Layout) -> Result<(), ModelError> {
         let (config, w) = (&self.model.config, self.model.addresses.layers[layer].down);
         let x = (self.buffers.active.at, config.intermediate_size);
         self.add_product(layout.bucket().tokens, |kernels| &kernels.down, x, w)
     }
 
-    fn lm_head(&self, layout: &Layout) -> Result<(), Failed> {
+    fn lm_head(&self, layout: &Layout) -> Result<(), ModelError> {
         let rows = (layout.bucket().sequences, self.part(layout.rows));
         let weights = (self.model.addresses.norm, self.model.addresses.lm_head);
         self.norm_product(rows, weights, (self.buffers.logits.at, self.model.config.vocab_size))
     }
 
-    fn argmax(&self, layout: &Layout) -> Result<(), Failed> {
+    fn argmax(&self, layout: &Layout) -> Result<(), ModelError> {
         let b = &self.buffers;
         let blocks = (ARGMAX_BLOCKS, layout.bucket().sequences, 1);
         let grid = Grid { blocks, threads: ARGMAX_THREADS, shared: 0 };
@@ -253,7 +253,7 @@ impl GpuForward {
     }
 
     /// Sends a description up.
-    pub(super) fn upload(&self, layout: &Layout) -> Result<(), Failed> {
+    pub(super) fn upload(&self, layout: &Layout) -> Result<(), ModelError> {
         let words = &self.description.as_slice()[..layout.words as usize];
         #[expect(unsafe_code, reason = "a copy that a graph can hold")]
         // SAFETY: source and target live as long as this forward pass, and so do its graphs.
@@ -265,7 +265,7 @@ impl GpuForward {
     }
 
     /// Brings the tokens down.
-    pub(super) fn download(&self, layout: &Layout) -> Result<(), Failed> {
+    pub(super) fn download(&self, layout: &Layout) -> Result<(), ModelError> {
         let rows = layout.bucket().sequences as usize;
         #[expect(unsafe_code, reason = "a copy that a graph can hold")]
         // SAFETY: source and target live as long as this forward pass; the target is read only after

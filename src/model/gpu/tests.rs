@@ -124,7 +124,7 @@ impl Ragged {
         write(&mut forward.buffers.keys.slice, &self.keys);
         write(&mut forward.buffers.values.slice, &self.values);
         for op in [GpuOp::Upload, GpuOp::AttentionDecode, GpuOp::AttentionPrefill] {
-            forward.issue_prepared(op).map_err(|Failed(text)| text).unwrap();
+            forward.issue_prepared(op).unwrap();
         }
         let out = stream.clone_dtoh(&forward.buffers.attended.slice).unwrap();
         let wanted = self.batch.token_ids.len() * self.config.heads * self.config.head_dim;

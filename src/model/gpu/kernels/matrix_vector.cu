@@ -109,23 +109,16 @@ __device__ inline void matrix_vector(const bf16* x, const u32* rows, const bf16*
     }
 }
 
-#define FOR_ROWS(ROWS)                                                                                        \
-    extern "C" __global__ void __launch_bounds__(VECTOR_WARPS * 32) norm_product_##ROWS(                          \
+#define PRODUCT(NAME, ROWS, WIDTH, BEFORE, AFTER)                                                             \
+    extern "C" __global__ void __launch_bounds__(VECTOR_WARPS * 32) NAME##_product_##ROWS(                    \
         const bf16* x, const u32* rows, const bf16* norm, const bf16* matrix, bf16* y, int outputs) {         \
-        matrix_vector<ROWS, HIDDEN, NORM, STORE>(x, rows, norm, matrix, y, outputs);                          \
-    }                                                                                                         \
-    extern "C" __global__ void __launch_bounds__(VECTOR_WARPS * 32) out_product_##ROWS(                          \
-        const bf16* x, const u32* rows, const bf16* norm, const bf16* matrix, bf16* y, int outputs) {         \
-        matrix_vector<ROWS, Q_WIDTH, AS_IS, ADD>(x, rows, norm, matrix, y, outputs);                          \
-    }                                                                                                         \
-    extern "C" __global__ void __launch_bounds__(VECTOR_WARPS * 32) silu_product_##ROWS(                           \
-        const bf16* x, const u32* rows, const bf16* norm, const bf16* matrix, bf16* y, int outputs) {         \
-        matrix_vector<ROWS, HIDDEN, NORM, SILU>(x, rows, norm, matrix, y, outputs);                           \
-    }                                                                                                         \
-    extern "C" __global__ void __launch_bounds__(VECTOR_WARPS * 32) down_product_##ROWS(                              \
-        const bf16* x, const u32* rows, const bf16* norm, const bf16* matrix, bf16* y, int outputs) {         \
-        matrix_vector<ROWS, INTERMEDIATE, AS_IS, ADD>(x, rows, norm, matrix, y, outputs);                     \
+        matrix_vector<ROWS, WIDTH, BEFORE, AFTER>(x, rows, norm, matrix, y, outputs);                         \
     }
+#define FOR_ROWS(ROWS)                                                                                        \
+    PRODUCT(norm, ROWS, HIDDEN, NORM, STORE)                                                                  \
+    PRODUCT(out, ROWS, Q_WIDTH, AS_IS, ADD)                                                                   \
+    PRODUCT(silu, ROWS, HIDDEN, NORM, SILU)                                                                   \
+    PRODUCT(down, ROWS, INTERMEDIATE, AS_IS, ADD)
 
 // As many rows as fit into a block's shared memory.
 #if MOST_VECTOR_ROWS >= 1
