@@ -20,14 +20,23 @@ pub struct Native {
 
 impl Native {
     /// A simulator of `model` under `engine`.
-    pub fn new(profile: &Profile, model: &ModelConfig, engine: EngineConfig) -> Self {
-        Self {
-            predictor: Predictor::new(profile, model),
+    ///
+    /// # Errors
+    /// A profile that cannot predict this engine.
+    pub fn new(
+        profile: &Profile,
+        model: &ModelConfig,
+        engine: EngineConfig,
+    ) -> Result<Self, BackendError> {
+        let predictor = Predictor::new(profile, model, &engine)
+            .map_err(|error| BackendError::Failed(error.to_string()))?;
+        Ok(Self {
+            predictor,
             engine,
             limits: Limits { max_positions: Some(model.max_positions), eos: model.eos },
             model_hash: model.hash(),
             lengths: None,
-        }
+        })
     }
 
     /// Ends each request's text after so many tokens, as a real side came to end it.

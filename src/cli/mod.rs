@@ -61,6 +61,9 @@ enum Command {
     Profile(profile::Profile),
     #[cfg(feature = "candle")]
     Record(record::Record),
+    #[cfg(feature = "candle")]
+    #[command(hide = true)]
+    RecordProcess(record::RecordProcess),
     Accept(accept::Accept),
     Spread(spread::SpreadCommand),
     #[cfg(feature = "candle")]
@@ -128,6 +131,8 @@ pub fn main() -> ExitCode {
         Command::Workload(workload) => workload.run(),
         Command::Real(real) => real.run(),
         Command::Sim(sim) => sim.run(),
+        #[cfg(feature = "candle")]
+        Command::RecordProcess(process) => process.run(),
         #[cfg(feature = "candle")]
         Command::Profile(profile) => profile.run(),
         #[cfg(feature = "candle")]

@@ -1,24 +1,28 @@
 //! `simgate record`: the real side of cases, in processes of their own.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use simgate::backend::{host, host_speed, now};
 use simgate::case::parse_tolerance;
 use simgate::compare::Tolerance;
 use simgate::files::sha256_hex;
-use simgate::gate::{CaseFile, Gate, RecordOptions, Recorder, Settings};
+use simgate::gate::{CaseFile, Gate, RecordOptions, Recorder, Role, Settings};
 
+use super::progress::Bar;
 use super::say;
-use super::{Project, one_case};
+use super::serve::write_runs;
+use super::{Project, chain, one_case};
 
 /// Record the real side of cases
 ///
-/// Every process of a case's recipe is a process of its own, warmed up until its step times are
-/// stationary; cases take turns. A recorder that was killed goes on where it was. `simgate accept` then
+/// Every process of a case's recipe is a process of its own, which serves all cases in turn, each warmed up
+/// until its step times are stationary. A recorder that was killed goes on where it was. `simgate accept` then
 /// takes the recordings as baselines.
 ///
 /// Example: simgate record cpu/spaced cpu/burst --reason "new attention kernel"
@@ -77,24 +81,11 @@ impl Record {
             }
             recorders.push(recorder);
         }
-        // One process of each case in turn, so that a slow minute touches all of them. A case that
-        // fails does not keep the others from their end.
+        // A process serves every case in turn, so that a slow minute touches all of them and the model is
+        // loaded once. A case that fails does not keep the others from their end.
         let mut failed = Vec::new();
         while !recorders.is_empty() {
-            let mut unfinished = Vec::new();
-            for mut recorder in recorders {
-                let name = recorder.file.name.clone();
-                match self.advance(&mut recorder) {
-                    Ok(true) => unfinished.push(recorder),
-                    Ok(false) => {
-                        if let Err(error) = finish(&gate, recorder) {
-                            failed.push(format!("{name}: {error}"));
-                        }
-                    }
-                    Err(error) => failed.push(format!("{name}: {error}")),
-                }
-            }
-            recorders = unfinished;
+            recorders = self.round(&gate, recorders, &mut failed)?;
         }
         ensure!(failed.is_empty(), "{}", failed.join("\n"));
         let names: Vec<&str> = files.iter().map(|file| file.relative.as_str()).collect();
@@ -102,48 +93,158 @@ impl Record {
         Ok(0)
     }
 
-    /// Records one more process; `false` when there are enough.
-    fn advance(&self, recorder: &mut Recorder) -> anyhow::Result<bool> {
-        let Some(process) = recorder.next_process()? else { return Ok(false) };
-        self.record(recorder, process)?;
-        Ok(true)
-    }
-
-    /// One process of one case.
-    fn record(&self, recorder: &mut Recorder, process: u32) -> anyhow::Result<()> {
-        let name = recorder.file.name.clone();
-        eprintln!("{name}: process {process}, {} of them must count", recorder.processes());
-        self.serve(recorder, process)?;
-        for reason in recorder.add(process)? {
-            say!("{name}: process {process}: a repeat is refused: {reason}");
+    /// Has one more process serve every case that needs one. Returns the cases that may need another.
+    fn round(
+        &self,
+        gate: &Gate,
+        recorders: Vec<Recorder>,
+        failed: &mut Vec<String>,
+    ) -> anyhow::Result<Vec<Recorder>> {
+        let mut waiting = Vec::new();
+        for recorder in recorders {
+            let case = recorder.file.name.clone();
+            match recorder.next_process() {
+                Ok(Some(process)) => {
+                    let (trace, out) = (recorder.wants_traced(), recorder.scratch());
+                    eprintln!("{case}: process {process}, {} must count", recorder.processes());
+                    waiting.push((Job { case, process, trace, out }, recorder));
+                }
+                Ok(None) => {
+                    let done = finish(gate, recorder);
+                    failed.extend(done.err().map(|error| format!("{case}: {error}")));
+                }
+                Err(error) => failed.push(format!("{case}: {error}")),
+            }
         }
-        Ok(())
+        if waiting.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut child = self.start(waiting.iter().map(|(job, _)| job))?;
+        let answers = child.stdout.take().context("a process to record in has no output")?;
+        let mut unfinished = Vec::new();
+        for line in BufReader::new(answers).lines() {
+            let answer: Answer =
+                serde_json::from_str(&line?).context("a process to record in made no sense")?;
+            let Some(place) = waiting.iter().position(|(job, _)| job.case == answer.case) else {
+                continue;
+            };
+            let (job, mut recorder) = waiting.remove(place);
+            let added = match answer.error {
+                Some(error) => Err(anyhow::anyhow!(error)),
+                None => add(&mut recorder, job.process),
+            };
+            match added {
+                Ok(()) => unfinished.push(recorder),
+                Err(error) => failed.push(format!("{}: {error}", job.case)),
+            }
+        }
+        let status = child.wait().context("cannot wait for a process to record in")?;
+        failed.extend(waiting.iter().map(|(Job { case, process, .. }, _)| {
+            format!(
+                "{case}: process {process} did not come to its end ({status}); what was recorded before it is kept, and the next `simgate record` goes on there"
+            )
+        }));
+        Ok(unfinished)
     }
 
-    /// Serves a case in a process of its own.
-    fn serve(&self, recorder: &Recorder, process: u32) -> anyhow::Result<()> {
-        let name = &recorder.file.name;
+    /// Starts a process that serves `jobs` and answers each with a line.
+    fn start<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> anyhow::Result<Child> {
         let program = std::env::current_exe().context("cannot find this program again")?;
-        let status = Command::new(program)
-            .arg("real")
-            .arg(name)
-            .args(["--process", &process.to_string()])
-            .args(["--parent", &std::process::id().to_string(), "--out"])
-            .arg(recorder.scratch())
+        let mut child = Command::new(program)
+            .arg("record-process")
+            .args(["--parent", &std::process::id().to_string()])
             .arg("--cases")
             .arg(&self.project.cases)
             .arg("--baselines")
             .arg(&self.project.baselines)
-            .args(recorder.wants_traced().then_some("--trace"))
-            .stdout(Stdio::null())
-            .status()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
             .context("cannot start a process to record in")?;
-        ensure!(
-            status.success(),
-            "process {process} of {name} failed; what was recorded before it is kept, and the next `simgate record` goes on there"
-        );
-        Ok(())
+        let input = child.stdin.take().context("a process to record in has no input")?;
+        let jobs: Vec<&Job> = jobs.collect();
+        serde_json::to_writer(input, &jobs).context("cannot tell a process what to record")?;
+        Ok(child)
     }
+}
+
+/// What one process serves of one case.
+#[derive(Debug, Serialize, Deserialize)]
+struct Job {
+    case: String,
+    process: u32,
+    trace: bool,
+    out: PathBuf,
+}
+
+/// What came of a job.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    case: String,
+    error: Option<String>,
+}
+
+/// Serve what a recorder asks for
+#[derive(Debug, Args)]
+pub struct RecordProcess {
+    /// The recorder that this process dies with
+    #[arg(long, value_name = "PID")]
+    parent: u32,
+    #[command(flatten)]
+    project: Project,
+}
+
+impl RecordProcess {
+    /// Reads the jobs, serves them in their order and answers each.
+    pub fn run(&self) -> anyhow::Result<u8> {
+        die_with(self.parent)?;
+        let jobs: Vec<Job> = serde_json::from_reader(std::io::stdin())
+            .context("a recorder says on standard input what to serve")?;
+        for job in jobs {
+            let error = self.serve(&job).err().map(|error| chain(&error));
+            let mut out = std::io::stdout().lock();
+            serde_json::to_writer(&mut out, &Answer { case: job.case, error })?;
+            writeln!(out)?;
+        }
+        Ok(0)
+    }
+
+    fn serve(&self, job: &Job) -> anyhow::Result<()> {
+        let (process, trace) = (job.process, job.trace);
+        let settings =
+            Settings { live: true, process, trace, keep_model: true, ..Settings::from_env() };
+        let gate = self.project.gate(settings)?;
+        let file = one_case(&gate, &job.case)?;
+        let bar = Bar::new();
+        let side = gate
+            .serve(&file, Role::Real, &|what, done, all| bar.show(&file.name, what, done, all))?;
+        bar.clear();
+        write_runs(&side, &job.out)
+    }
+}
+
+/// A process that outlived its recorder would slow down what the next one measures.
+#[cfg(target_os = "linux")]
+fn die_with(parent: u32) -> anyhow::Result<()> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before we asked.
+    let alive = getppid().is_some_and(|pid| pid.as_raw_nonzero().get() as u32 == parent);
+    ensure!(alive, "the recorder (process {parent}) is gone");
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with(_parent: u32) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Keeps what a process left of one case.
+fn add(recorder: &mut Recorder, process: u32) -> anyhow::Result<()> {
+    for reason in recorder.add(process)? {
+        say!("{}: process {process}: a repeat is refused: {reason}", recorder.file.name);
+    }
+    Ok(())
 }
 
 /// Puts a recording in place, and holds it to its case.

@@ -49,16 +49,10 @@ pub struct Real {
     /// Where to write the runs, one folder a repeat
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Number of this process in a recording
-    #[arg(long, default_value_t = 0, hide = true)]
-    process: u32,
     /// Serve one time more, with every step timed on the GPU (column gpu_ns of step_metrics.csv), into
     /// `traced` in DIR; this makes steps a little slower
     #[arg(long)]
     trace: bool,
-    /// The recorder that this process dies with
-    #[arg(long, hide = true, value_name = "PID")]
-    parent: Option<u32>,
     #[command(flatten)]
     project: Project,
 }
@@ -66,29 +60,9 @@ pub struct Real {
 impl Real {
     /// Serves, writes and says where.
     pub fn run(&self) -> anyhow::Result<u8> {
-        if let Some(parent) = self.parent {
-            die_with(parent)?;
-        }
-        let (process, trace) = (self.process, self.trace);
-        let settings = Settings { live: true, process, trace, ..Settings::from_env() };
+        let settings = Settings { live: true, trace: self.trace, ..Settings::from_env() };
         serve(&self.project, &self.case, Role::Real, settings, &self.out)
     }
-}
-
-/// A process that outlived its recorder would slow down what the next one measures.
-#[cfg(target_os = "linux")]
-fn die_with(parent: u32) -> anyhow::Result<()> {
-    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have died before we asked.
-    let alive = getppid().is_some_and(|pid| pid.as_raw_nonzero().get() as u32 == parent);
-    anyhow::ensure!(alive, "the recorder (process {parent}) is gone");
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn die_with(_parent: u32) -> anyhow::Result<()> {
-    Ok(())
 }
 
 /// Predict a case's runs and write them
@@ -124,11 +98,14 @@ fn serve(
     let bar = Bar::new();
     let side = gate.serve(&file, role, &|what, done, all| bar.show(&file.name, what, done, all))?;
     bar.clear();
-    write(&side, out)?;
+    write_runs(&side, out)?;
+    side.notes.iter().for_each(|note| say!("- {note}"));
+    say!("{} runs in {}", side.side.runs.len(), out.display());
     Ok(0)
 }
 
-fn write(side: &LoadedSide, out: &Path) -> anyhow::Result<()> {
+/// Writes the runs of a side, one folder a repeat.
+pub(super) fn write_runs(side: &LoadedSide, out: &Path) -> anyhow::Result<()> {
     // All runs or none, and none left over from before.
     let new = NewDir::create(out, MARKER)?;
     for (i, run) in side.side.runs.iter().enumerate() {
@@ -138,7 +115,5 @@ fn write(side: &LoadedSide, out: &Path) -> anyhow::Result<()> {
         run::write(traced, &new.path().join(run::TRACED))?;
     }
     new.commit()?;
-    side.notes.iter().for_each(|note| say!("- {note}"));
-    say!("{} runs in {}", side.side.runs.len(), out.display());
     Ok(())
 }

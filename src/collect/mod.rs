@@ -3,17 +3,17 @@
 
 use thiserror::Error;
 
-use crate::backend::candle::{host, now};
-use crate::backend::{BackendError, LoadedModel};
+use crate::backend::BackendError;
 use crate::engine::EngineError;
 use crate::model::ModelError;
 use crate::predict::PredictError;
-use crate::profile::{Profile, ProfileMeta};
 
-mod ops;
+mod cpu;
+mod gpu;
 mod speed;
-mod steps;
 
+pub use cpu::collect;
+pub use gpu::{Settings as GpuSettings, assemble, measure_part, part_is_whole};
 pub use speed::{SHAPES, Shape, Speed, Timing, speed};
 
 /// How far a profile reaches. Nothing beyond is ever predicted.
@@ -54,53 +54,32 @@ pub enum CollectError {
     /// A serving loop failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// A model on a GPU.
-    #[error("profiles of a GPU are not in this version: `simgate profile` measures the CPU")]
+    /// A model on a GPU, where one on the CPU is to be measured.
+    #[error(
+        "the model lies on a GPU: its profile is collected with `simgate profile MODEL --device cuda:0`"
+    )]
     OnGpu,
+    /// No part of a profile.
+    #[error("there is no part to make a profile of")]
+    NoParts,
+    /// Parts of a profile that do not belong together.
+    #[error("{}: this part has another {what} than the one before it; remove it and measure again", path.display())]
+    OtherPart {
+        /// The part.
+        path: std::path::PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A part of a profile that cannot be read or written.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
+    /// A part of a profile that cannot be read or written.
+    #[error(transparent)]
+    Profile(#[from] crate::profile::ProfileError),
+    /// A file that cannot be written.
+    #[error(transparent)]
+    File(#[from] crate::files::FileError),
     /// The profile does not cover its own calibration.
     #[error("calibration: {0}")]
     Predict(#[from] PredictError),
-}
-
-/// Measures a profile of `loaded`, which `name` names under `models/`.
-///
-/// # Errors
-/// The model's own errors.
-pub fn collect(
-    name: &str,
-    loaded: &LoadedModel,
-    ranges: Ranges,
-    progress: Progress<'_>,
-) -> Result<Profile, CollectError> {
-    let model = loaded.on_cpu().ok_or(CollectError::OnGpu)?;
-    let started_at = now();
-    let mut profile = Profile {
-        meta: ProfileMeta {
-            schema_version: 1,
-            model: name.to_owned(),
-            model_config: loaded.config.hash(),
-            weights: loaded.weights.to_string(),
-            device: "cpu".to_owned(),
-            device_uuid: None,
-            host: host().cpu,
-            commit: crate::COMMIT.map(str::to_owned),
-            kv_block_tokens: ranges.kv_block_tokens,
-            run_ids: Vec::new(),
-            ended_at: started_at.clone(),
-            started_at,
-        },
-        ops: ops::measure(model, ranges, progress)?,
-        host: Vec::new(),
-        residuals: Vec::new(),
-    };
-    steps::calibrate(&mut profile, model, ranges, progress)?;
-    profile.meta.ended_at = now();
-    Ok(profile)
-}
-
-/// 1, 2, 4, ... and `max`: op times bend most where shapes are small.
-fn powers_up_to(max: u32) -> Vec<u32> {
-    let mut values: Vec<u32> = (0..32).map(|k| 1 << k).take_while(|&v| v < max).collect();
-    values.push(max.max(1));
-    values
 }

@@ -100,7 +100,8 @@ impl Stage<'_> {
         let profile = self.model.profile(profile, &self.workload)?;
         let engine = self.model.engine()?;
         let stops_early = !engine.ignore_eos;
-        let native = Native::new(profile, &self.model.config()?, engine);
+        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
+        let native = Native::new(profile, &self.model.config()?, engine).map_err(failed)?;
         let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
             return Ok(native);
         };

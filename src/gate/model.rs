@@ -1,6 +1,10 @@
 //! The model of a case and what is measured of it: loaded at most once for both sides.
 
 use std::cell::OnceCell;
+#[cfg(feature = "candle")]
+use std::cell::RefCell;
+#[cfg(feature = "candle")]
+use std::path::Path;
 use std::path::PathBuf;
 #[cfg(feature = "candle")]
 use std::rc::Rc;
@@ -21,6 +25,37 @@ pub(super) const CPU: &str = "cpu";
 
 /// Folder of models in a project.
 const MODELS: &str = "models";
+
+#[cfg(feature = "candle")]
+thread_local! {
+    /// What this thread loaded last. A recorder's process serves many cases of one model, and loading it
+    /// takes longer than serving some of them.
+    static LAST: RefCell<Option<(PathBuf, bool, Rc<LoadedModel>)>> = const { RefCell::new(None) };
+}
+
+#[cfg(feature = "candle")]
+fn load(folder: &Path, on_gpu: bool) -> Result<Rc<LoadedModel>, GateError> {
+    let placement = if on_gpu { Placement::gpu()? } else { Placement::cpu() };
+    Ok(Rc::new(LoadedModel::open(folder, &placement)?))
+}
+
+/// The model in `folder`, on the GPU or not: the one loaded last, where that is it.
+#[cfg(feature = "candle")]
+fn last_loaded(folder: &Path, on_gpu: bool) -> Result<Rc<LoadedModel>, GateError> {
+    LAST.with_borrow_mut(|last| {
+        if let Some((path, gpu, loaded)) = last
+            && path == folder
+            && *gpu == on_gpu
+        {
+            return Ok(Rc::clone(loaded));
+        }
+        // The old one first: both may not fit.
+        *last = None;
+        let loaded = load(folder, on_gpu)?;
+        *last = Some((folder.to_owned(), on_gpu, Rc::clone(&loaded)));
+        Ok(loaded)
+    })
+}
 
 /// The model of one case.
 pub(super) struct CaseModel<'a> {
@@ -62,11 +97,11 @@ impl<'a> CaseModel<'a> {
         if let Some(loaded) = self.loaded.get() {
             return Ok(Rc::clone(loaded));
         }
-        let placement = match self.case.hardware.as_deref() {
-            None | Some(CPU) => Placement::cpu(),
-            Some(_) => Placement::gpu()?,
+        let on_gpu = !matches!(self.case.hardware.as_deref(), None | Some(CPU));
+        let loaded = match self.context.settings.keep_model {
+            true => last_loaded(&self.folder()?, on_gpu)?,
+            false => load(&self.folder()?, on_gpu)?,
         };
-        let loaded = Rc::new(LoadedModel::open(&self.folder()?, &placement)?);
         Ok(Rc::clone(self.loaded.get_or_init(|| loaded)))
     }
 

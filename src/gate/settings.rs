@@ -13,13 +13,22 @@ pub struct Settings {
     pub process: u32,
     /// Serve one time more, with every step timed on the GPU.
     pub trace: bool,
+    /// Keep the model that a case loaded for the next one: nobody changes its files meanwhile.
+    pub keep_model: bool,
     /// How often the test runner has tried this test (`NEXTEST_ATTEMPT`).
     pub attempt: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { live: false, require_gpu: false, process: 0, trace: false, attempt: 1 }
+        Self {
+            live: false,
+            require_gpu: false,
+            process: 0,
+            trace: false,
+            keep_model: false,
+            attempt: 1,
+        }
     }
 }
 
@@ -34,6 +43,7 @@ impl Settings {
             require_gpu: on("SIMGATE_REQUIRE_GPU"),
             process: 0,
             trace: false,
+            keep_model: false,
             attempt: attempt.unwrap_or(1),
         }
     }

@@ -2,6 +2,9 @@
 //! the smallest bucket that holds it; launched one by one, kernels run over the same buckets.
 
 use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 use super::batch::Batch;
 
@@ -30,14 +33,23 @@ pub struct StepSize {
 impl StepSize {
     /// The exact size of a batch.
     pub fn of(batch: &Batch) -> Self {
-        let sequences = batch.sequences.len() as u32;
-        let singles = batch.sequences.iter().filter(|s| s.tokens == 1).count() as u32;
+        Self::of_tokens(batch.sequences.iter().map(|sequence| sequence.tokens))
+    }
+
+    /// The exact size of a step over sequences of so many tokens each.
+    pub fn of_tokens(tokens: impl Iterator<Item = u32>) -> Self {
+        let (mut sequences, mut singles, mut all) = (0, 0, 0);
+        for tokens in tokens {
+            sequences += 1;
+            singles += u32::from(tokens == 1);
+            all += tokens;
+        }
         let kind = match singles {
             0 => StepKind::Prefill,
             n if n == sequences => StepKind::Decode,
             _ => StepKind::Mixed,
         };
-        Self { kind, tokens: batch.tokens(), sequences }
+        Self { kind, tokens: all, sequences }
     }
 
     /// Whether sequences of one token take part.
@@ -60,6 +72,33 @@ impl fmt::Display for StepSize {
             StepKind::Prefill => write!(f, "prefill-{tokens}x{sequences}"),
             StepKind::Mixed => write!(f, "mixed-{tokens}x{sequences}"),
         }
+    }
+}
+
+/// A word that names no size.
+#[derive(Debug, Error)]
+#[error("`{0}` is no size of a step: expected decode-8, prefill-512x1 or mixed-512x16")]
+pub struct StepSizeError(String);
+
+impl FromStr for StepSize {
+    type Err = StepSizeError;
+
+    fn from_str(text: &str) -> Result<Self, StepSizeError> {
+        let size = || {
+            let (kind, numbers) = text.split_once('-')?;
+            let kind = match kind {
+                "decode" => {
+                    let sequences = numbers.parse().ok()?;
+                    return Some(Self { kind: StepKind::Decode, tokens: sequences, sequences });
+                }
+                "prefill" => StepKind::Prefill,
+                "mixed" => StepKind::Mixed,
+                _ => return None,
+            };
+            let (tokens, sequences) = numbers.split_once('x')?;
+            Some(Self { kind, tokens: tokens.parse().ok()?, sequences: sequences.parse().ok()? })
+        };
+        size().ok_or_else(|| StepSizeError(text.to_owned()))
     }
 }
 
@@ -168,6 +207,16 @@ mod tests {
         assert_eq!(name(&[1; 33]), "decode-48");
         assert_eq!(name(&[300]), "prefill-384x1");
         assert_eq!(name(&[1, 1, 300]), "mixed-384x4");
+    }
+
+    #[test]
+    fn sizes_read_back_as_they_were_written() {
+        for size in Buckets::new(512, 128).all() {
+            assert_eq!(size.to_string().parse::<StepSize>().unwrap(), *size);
+        }
+        for word in ["", "decode", "mixed-512", "mixed-x1", "prefill-1x-1", "idle-3"] {
+            assert!(word.parse::<StepSize>().is_err(), "{word}");
+        }
     }
 
     #[test]

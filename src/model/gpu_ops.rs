@@ -24,6 +24,45 @@ pub struct GraphMemory {
     pub bytes: u64,
 }
 
+/// Times of one step on a GPU, done again and again, ns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replays {
+    /// From its launch until the host knows its tokens.
+    pub wall_ns: Vec<u64>,
+    /// Between two events around it, in other runs of the step: events cost time themselves.
+    pub gpu_ns: Vec<u64>,
+}
+
+/// Times of one op of a step, over all layers that have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpTimes {
+    /// The op.
+    pub op: GpuOp,
+    /// On the GPU in a graph of its own, ns.
+    pub gpu_ns: Vec<f64>,
+    /// The same, but with the first layer's weights and cache in place of every layer's, ns.
+    pub one_layer_ns: Vec<f64>,
+    /// Issuing it, one launch after another, on the host, ns.
+    pub issue_ns: Vec<f64>,
+}
+
+/// What launching costs, ns, apart from what is launched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LaunchCosts {
+    /// The host's time to issue one empty kernel.
+    pub issue_ns: f64,
+    /// From issuing one empty kernel to an idle GPU until the host knows that it ran.
+    pub round_trip_ns: f64,
+    /// Waiting for a GPU that has nothing to do.
+    pub wait_ns: f64,
+    /// Between the starts of two empty kernels of a graph.
+    pub graph_gap_ns: f64,
+    /// Between the starts of two empty kernels that were launched one by one and waited in the queue.
+    pub eager_gap_ns: f64,
+    /// Launches that the queue takes before the host has to wait.
+    pub queue_depth: u32,
+}
+
 /// The ops of a step on a GPU, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GpuOp {

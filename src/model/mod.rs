@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::files::FileError;
 
+mod attention_work;
 mod batch;
 mod bucket;
 mod config;
@@ -27,12 +28,13 @@ mod qwen3;
 #[cfg(feature = "candle")]
 mod weights;
 
+pub use attention_work::{AttentionWork, KernelWork, StepWork};
 pub use batch::{Batch, BatchSequence};
-pub use bucket::{Buckets, StepKind, StepSize};
+pub use bucket::{Buckets, StepKind, StepSize, StepSizeError};
 pub use config::ModelConfig;
 #[cfg(feature = "cuda")]
 pub use gpu::{GpuForward, GpuModel};
-pub use gpu_ops::{GpuLimits, GpuOp, GraphMemory};
+pub use gpu_ops::{GpuLimits, GpuOp, GraphMemory, LaunchCosts, OpTimes, Replays};
 #[cfg(feature = "candle")]
 pub use kv_cache::KvCache;
 #[cfg(all(feature = "candle", not(feature = "cuda")))]

@@ -7,7 +7,10 @@ use std::rc::Rc;
 
 use candle_nn::VarBuilder;
 
-use super::{Batch, GpuLimits, GpuOp, GraphMemory, ModelConfig, ModelError, StepSize};
+use super::{
+    Batch, GpuLimits, GpuOp, GraphMemory, LaunchCosts, ModelConfig, ModelError, OpTimes, Replays,
+    StepSize,
+};
 
 /// A model's weights on a GPU: never, in this build.
 pub struct GpuModel {
@@ -112,6 +115,35 @@ impl GpuForward {
     /// # Errors
     /// None.
     pub fn gpu_ns(&self) -> Result<Option<u64>, ModelError> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn replay(&mut self, _: &Batch, _: usize) -> Result<Replays, ModelError> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn launch_costs(&self) -> Result<LaunchCosts, ModelError> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn times_of(&self, _: &[GpuOp], _: usize) -> Result<Vec<OpTimes>, ModelError> {
+        match self.0 {}
+    }
+
+    /// Never called.
+    pub fn multiprocessors(&self) -> u32 {
         match self.0 {}
     }
 

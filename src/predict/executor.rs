@@ -1,6 +1,6 @@
 //! The sim side's executor: it says when a step would have ended.
 
-use super::Predictor;
+use super::{Predictor, Step};
 use crate::engine::{Clock, ExecuteError, Executor, State, StepOutcome, StepPlan, StepSpans};
 use crate::stats::Random;
 
@@ -52,24 +52,22 @@ impl Executor for PredictingExecutor<'_> {
         self.sequences.extend(plan.items.iter().map(|item| (item.tokens, item.context)));
         let rows = plan.items.iter().filter(|item| state.completes(item)).count() as u32;
         let decode_only = plan.items.iter().all(|item| state.sequences[item.request].decoding());
-        let times = self
+        let step = Step { sequences: &self.sequences, rows, decode_only };
+        let spans = self
             .predictor
-            .step(&self.sequences, rows)
+            .draw(step, &mut self.random)
             .map_err(|error| ExecuteError::Prediction(error.to_string()))?;
-        let residual = self
-            .predictor
-            .residual(decode_only, &mut self.random)
-            .map_err(|error| ExecuteError::Prediction(error.to_string()))?;
-        let ns = |time: f64| (time * self.scale).round() as u64;
+        let ns = |time: u64| (time as f64 * self.scale).round() as u64;
         let spans = StepSpans {
-            schedule_ns: ns(times.schedule_ns),
-            prepare_ns: ns(times.prepare_ns * residual),
-            launch_ns: ns(times.ops_ns * residual),
-            wait_ns: 0,
-            post_ns: ns(times.post_ns),
-            gpu_ns: None,
+            schedule_ns: ns(spans.schedule_ns),
+            prepare_ns: ns(spans.prepare_ns),
+            launch_ns: ns(spans.launch_ns),
+            wait_ns: ns(spans.wait_ns),
+            post_ns: ns(spans.post_ns),
+            gpu_ns: spans.gpu_ns.map(ns),
         };
-        let end_ns = start_ns + spans.schedule_ns + spans.prepare_ns + spans.launch_ns;
+        let end_ns =
+            start_ns + spans.schedule_ns + spans.prepare_ns + spans.launch_ns + spans.wait_ns;
         let stopped = self.stopped(plan, state);
         Ok(StepOutcome { end_ns, spans, stopped, ..StepOutcome::default() })
     }

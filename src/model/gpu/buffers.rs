@@ -5,39 +5,9 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, DevicePtr};
 
 use super::addresses::Address;
-use super::kernels::{MOST_DECODE_SPLITS, MOST_PREFILL_SPLITS, TILE_ROWS, heads_at_once};
 use super::layout::Layout;
+use crate::model::attention_work::{Splits, TILE_ROWS};
 use crate::model::{ModelConfig, ModelError};
-
-/// Blocks of `attention_decode.cu` that fit a multiprocessor at once: more, and some wait for others.
-const DECODE_BLOCKS: u32 = 3;
-/// Fewest parts, so that long sequences among short ones do not hold up the kernel.
-const FEWEST_DECODE_SPLITS: u32 = 4;
-/// Blocks of `attention_prefill.cu` for each multiprocessor.
-const PREFILL_BLOCKS: u32 = 2;
-
-/// How attention is spread over the GPU in one bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Splits {
-    /// Blocks that one sequence and head part are split over, for single tokens.
-    pub decode: u32,
-    /// Blocks that one tile and key head are split over, for chunks.
-    pub prefill: u32,
-}
-
-impl Splits {
-    /// Enough blocks for `multiprocessors`.
-    pub fn new(config: &ModelConfig, sequences: u32, tiles: u32, multiprocessors: u32) -> Self {
-        let parts = (config.heads / heads_at_once(config)) as u32;
-        let decode = DECODE_BLOCKS * multiprocessors / (parts * sequences.max(1));
-        let prefill =
-            (PREFILL_BLOCKS * multiprocessors).div_ceil(config.kv_heads as u32 * tiles.max(1));
-        Self {
-            decode: decode.clamp(FEWEST_DECODE_SPLITS, MOST_DECODE_SPLITS),
-            prefill: prefill.clamp(1, MOST_PREFILL_SPLITS),
-        }
-    }
-}
 
 /// All buffers. Shapes are of the largest bucket.
 pub(super) struct Buffers {

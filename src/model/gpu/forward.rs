@@ -9,11 +9,12 @@ use candle_core::cuda_backend::cudarc::driver::{CudaEvent, CudaGraph, DevicePtr}
 
 use super::GpuModel;
 use super::addresses::Address;
-use super::buffers::{Buffers, Splits};
+use super::buffers::Buffers;
 use super::error::gpu;
-use super::kernels::{Kernels, TILE_ROWS};
+use super::kernels::Kernels;
 use super::layout::{Layout, Sizes};
 use super::pinned::Pinned;
+use crate::model::attention_work::{Splits, tile_tokens};
 use crate::model::bucket::{Buckets, StepSize};
 use crate::model::gpu_ops::{GpuLimits, GraphMemory};
 use crate::model::{Batch, ModelError};
@@ -63,7 +64,7 @@ impl GpuForward {
             block_tokens: limits.block_tokens,
             blocks: limits.blocks,
             max_positions: config.max_positions,
-            tile_tokens: TILE_ROWS / (config.heads / config.kv_heads) as u32,
+            tile_tokens: tile_tokens(config),
         };
         let buckets = Buckets::new(limits.max_tokens, limits.max_sequences);
         let plan = |&bucket: &StepSize| {
@@ -99,6 +100,11 @@ impl GpuForward {
     /// What its steps may ask for.
     pub fn limits(&self) -> GpuLimits {
         self.limits
+    }
+
+    /// Multiprocessors of the GPU.
+    pub fn multiprocessors(&self) -> u32 {
+        self.multiprocessors
     }
 
     /// Issues every bucket's step once, over padding only, so that nothing is loaded later.

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaModule, CudaStream, sys};
 use candle_core::cuda_backend::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 
+use crate::model::attention_work::{
+    MOST_DECODE_SPLITS, MOST_PREFILL_SPLITS, TILE_KEYS, TILE_ROWS, heads_at_once,
+};
 use crate::model::{ModelConfig, ModelError};
 
 /// All sources, as one unit.
@@ -21,17 +24,6 @@ const SOURCES: &str = concat!(
     include_str!("kernels/argmax.cu"),
 );
 
-/// Rows of a prefill attention tile: tokens times the query heads of one key head.
-pub(super) const TILE_ROWS: u32 = 64;
-/// Most query heads that one block of `attention_decode.cu` serves: registers allow no more.
-const MOST_HEADS_AT_ONCE: usize = 4;
-
-/// Most parts that attention's keys are split into.
-pub(super) const MOST_DECODE_SPLITS: u32 = 64;
-pub(super) const MOST_PREFILL_SPLITS: u32 = 16;
-/// Keys of a prefill attention tile.
-const TILE_KEYS: usize = 64;
-
 /// A grid of blocks of `threads` each, with `shared` bytes of memory of its own for each block beside
 /// what the kernel declares.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +35,7 @@ pub(super) struct Grid {
 
 /// Shared memory of a block of `attention_prefill.cu`: two tiles of keys and two of values, rows padded.
 pub(super) fn prefill_shared_bytes(config: &ModelConfig) -> u32 {
-    (4 * TILE_KEYS * (config.head_dim + 8) * size_of::<u16>()) as u32
+    (4 * TILE_KEYS as usize * (config.head_dim + 8) * size_of::<u16>()) as u32
 }
 
 /// Rows that the products of `matrix_vector.cu` come for.
@@ -77,12 +69,6 @@ pub(super) struct Kernels {
     overlap: bool,
 }
 
-/// Query heads that one block of `attention_decode.cu` serves.
-pub(super) fn heads_at_once(config: &ModelConfig) -> usize {
-    let group = config.heads / config.kv_heads;
-    (1..=MOST_HEADS_AT_ONCE.min(group)).rev().find(|n| group.is_multiple_of(*n)).unwrap_or(1)
-}
-
 /// Most rows that `matrix_vector.cu` can hold in shared memory; 0 where not even one fits.
 fn most_vector_rows(config: &ModelConfig) -> u32 {
     let widest = config.hidden_size.max(config.intermediate_size);
@@ -109,7 +95,7 @@ pub(super) fn compile(
         ("BLOCK_TOKENS", block_tokens as usize),
         ("HEADS_AT_ONCE", heads_at_once(config)),
         ("TILE_ROWS", TILE_ROWS as usize),
-        ("TILE_KEYS", TILE_KEYS),
+        ("TILE_KEYS", TILE_KEYS as usize),
         ("MOST_VECTOR_ROWS", most_vector_rows(config) as usize),
         ("MOST_DECODE_SPLITS", MOST_DECODE_SPLITS as usize),
         ("MOST_PREFILL_SPLITS", MOST_PREFILL_SPLITS as usize),
@@ -268,13 +254,6 @@ mod tests {
                 let compiled = compile(&config, 16, capability).unwrap();
                 assemble(&compiled.to_src(), capability);
             }
-        }
-    }
-
-    #[test]
-    fn a_group_of_heads_is_served_in_equal_parts() {
-        for (heads, expected) in [(8, 1), (16, 2), (24, 3), (32, 4), (40, 1), (64, 4)] {
-            assert_eq!(heads_at_once(&config(heads, 8, 128)), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The description of a batch as the kernels read it: one run of 32-bit words, the same places for every
 //! batch of a bucket, sent to the GPU in one copy.
 
+use crate::model::attention_work::tile_count;
 use crate::model::bucket::StepSize;
 use crate::model::{Batch, BatchSequence};
 
@@ -54,7 +55,7 @@ impl Layout {
         let rows = next(sequences);
         let sequence_words = if bucket.decodes() { sequences * SEQUENCE_WORDS } else { 0 };
         let sequence_start = next(sequence_words);
-        let tiles = next(tile_count(bucket, sizes) * TILE_WORDS);
+        let tiles = next(tile_count(bucket, sizes.tile_tokens) * TILE_WORDS);
         let most = sizes.max_positions.div_ceil(sizes.block_tokens);
         let tables = next(sizes.blocks.min(sequences.saturating_mul(most)));
         Self {
@@ -78,7 +79,7 @@ impl Layout {
 
     /// Prefill attention tiles of the bucket.
     pub fn tile_count(&self) -> u32 {
-        tile_count(self.bucket, self.sizes)
+        tile_count(self.bucket, self.sizes.tile_tokens)
     }
 
     /// Writes the description of `batch`, which fits the bucket and has no fault. Returns how many of the
@@ -133,14 +134,6 @@ impl Layout {
         let size = self.sizes.block_tokens;
         sequence.blocks[(position / size) as usize] * size + position % size
     }
-}
-
-/// A sequence's last tile may be almost empty.
-fn tile_count(bucket: StepSize, sizes: Sizes) -> u32 {
-    if !bucket.prefills() {
-        return 0;
-    }
-    bucket.tokens.div_ceil(sizes.tile_tokens) + bucket.sequences - 1
 }
 
 #[cfg(test)]

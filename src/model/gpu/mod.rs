@@ -88,7 +88,7 @@ fn check(config: &ModelConfig, folder: &Path) -> Result<(), ModelError> {
     if !dim.is_power_of_two() || !(16..=256).contains(&dim) {
         return fault("head_dim", "is not 16, 32, 64, 128 or 256, as the GPU's kernels need");
     }
-    if group > kernels::TILE_ROWS as usize {
+    if group > super::attention_work::TILE_ROWS as usize {
         return fault("num_key_value_heads", "leaves more than 64 query heads to one key head");
     }
     if !config.hidden_size.is_multiple_of(8) || !config.intermediate_size.is_multiple_of(8) {

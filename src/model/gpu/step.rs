@@ -3,12 +3,12 @@
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, result, sys};
 
 use super::addresses::Address;
-use super::buffers::Splits;
 use super::forward::GpuForward;
 use super::gemm::{self, Product};
-use super::kernels::{Grid, MatrixVector, heads_at_once, prefill_shared_bytes};
+use super::kernels::{Grid, MatrixVector, prefill_shared_bytes};
 use super::layout::Layout;
 use crate::model::ModelError;
+use crate::model::attention_work::{Splits, heads_at_once};
 use crate::model::gpu_ops::GpuOp;
 
 /// Threads of a block, as the kernels expect them.
@@ -47,6 +47,17 @@ impl GpuForward {
     ) -> Result<(), ModelError> {
         let layers = if op.in_layers() { self.model.config.layers } else { 1 };
         (0..layers).try_for_each(|layer| self.issue_op(op, layer, layout, splits))
+    }
+
+    /// Issues one op as often as [`GpuForward::issue_layers`] does, but of the first layer only.
+    pub(super) fn issue_one_layer(
+        &self,
+        op: GpuOp,
+        layout: &Layout,
+        splits: Splits,
+    ) -> Result<(), ModelError> {
+        let times = if op.in_layers() { self.model.config.layers } else { 1 };
+        (0..times).try_for_each(|_| self.issue_op(op, 0, layout, splits))
     }
 
     fn issue_op(

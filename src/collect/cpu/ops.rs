@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use candle_core::{DType, Result, Tensor};
 
-use super::{Progress, Ranges, powers_up_to};
+use super::powers_up_to;
+use crate::collect::{Progress, Ranges};
 use crate::model::{Batch, BatchSequence, KvCache, Op, Qwen3, Shape, StepInput};
 use crate::profile::OpEntry;
 use crate::stats::percentile_sorted;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{CollectError, Progress, Ranges};
 use crate::backend::candle::CandleExecutor;
+use crate::collect::{CollectError, Progress, Ranges};
 use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Policy, serve};
 use crate::model::Qwen3;
-use crate::predict::Predictor;
-use crate::profile::{HostEntry, Profile, Residual, Span};
+use crate::predict::CpuPredictor;
+use crate::profile::{CpuTimes, HostEntry, ProfileMeta, Residual, Span};
 use crate::run::{Run, StepRecord};
 use crate::stats::percentile_sorted;
 use crate::workload::{Request, Workload};
@@ -16,9 +16,10 @@ use crate::workload::{Request, Workload};
 /// Calibration runs of each kind, with other lengths each time; the first only warms up.
 const RUNS: u64 = 4;
 
-/// Adds host spans and residuals to `profile`, which has its ops already.
+/// Adds host spans and residuals to `times`, which has its ops already.
 pub(super) fn calibrate(
-    profile: &mut Profile,
+    meta: &mut ProfileMeta,
+    times: &mut CpuTimes,
     model: &Qwen3,
     ranges: Ranges,
     progress: Progress<'_>,
@@ -43,18 +44,18 @@ pub(super) fn calibrate(
         let served = serve(&workload, &engine, Limits::default(), &mut executor, &mut clock)?;
         progress("profile: calibration runs", seed + 1, 2 * RUNS);
         if seed > 1 {
-            profile.meta.run_ids.push(format!("calibration-{seed}-{}", profile.meta.started_at));
+            meta.run_ids.push(format!("calibration-{seed}-{}", meta.started_at));
             runs.push(served.run);
         }
     }
-    profile.host = [Span::Schedule, Span::Post]
+    times.host = [Span::Schedule, Span::Post]
         .into_iter()
         .flat_map(|span| host(span, runs.iter().flat_map(|run| spans(run, span))))
         .collect();
-    let predictor = Predictor::new(profile, &model.config);
+    let predictor = CpuPredictor::new(meta, times, &model.config);
     for run in &runs {
         for step in &run.steps {
-            profile.residuals.push(residual(&predictor, run, step)?);
+            times.residuals.push(residual(&predictor, run, step)?);
         }
     }
     Ok(())
@@ -107,7 +108,11 @@ fn host(span: Span, times: impl Iterator<Item = (u32, f64)>) -> Vec<HostEntry> {
     by_sequences.into_iter().map(entry).collect()
 }
 
-fn residual(predictor: &Predictor, run: &Run, step: &StepRecord) -> Result<Residual, CollectError> {
+fn residual(
+    predictor: &CpuPredictor,
+    run: &Run,
+    step: &StepRecord,
+) -> Result<Residual, CollectError> {
     let items: Vec<_> = run.plans.iter().filter(|plan| plan.step == step.step).collect();
     let sequences: Vec<(u32, u32)> = items.iter().map(|p| (p.tokens, p.context)).collect();
     let request = |id: u64| &run.requests[id as usize];

@@ -1,0 +1,87 @@
+//! One bundle of the parts that several processes measured.
+
+use std::path::{Path, PathBuf};
+
+use super::{CALIBRATION, PART, Settings};
+use crate::collect::CollectError;
+use crate::files::{FileError, NewDir};
+use crate::model::ModelConfig;
+use crate::profile::{self, Profile, Times};
+use crate::run::{self, Keep};
+
+/// Whether a process measured its part to the end.
+pub fn part_is_whole(folder: &Path) -> bool {
+    folder.join(PART).join(profile::META).is_file()
+}
+
+/// Makes a bundle of `parts` at `out`.
+///
+/// # Errors
+/// Parts that cannot be read, or that do not belong together.
+pub fn assemble(
+    settings: &Settings,
+    model: &Path,
+    parts: &[PathBuf],
+    out: &Path,
+) -> Result<Profile, CollectError> {
+    let _ = (settings, ModelConfig::read(model)?);
+    let mut whole: Option<Profile> = None;
+    for part in parts {
+        let dir = part.join(PART);
+        let read = Profile::read(&dir, "simgate profile")?;
+        let Some(profile) = &mut whole else {
+            whole = Some(read);
+            continue;
+        };
+        merge(profile, read, &dir)?;
+    }
+    let profile = whole.ok_or(CollectError::NoParts)?;
+    let new = NewDir::create(out, profile::META)?;
+    for part in parts {
+        let from = part.join(CALIBRATION);
+        let entries = std::fs::read_dir(&from).map_err(|e| FileError::io("read", &from, e))?;
+        for dir in entries.flatten().map(|entry| entry.path()) {
+            let name = dir.file_name().unwrap_or_default();
+            let to = new.path().join(CALIBRATION);
+            std::fs::create_dir_all(&to).map_err(|e| FileError::io("create", &to, e))?;
+            run::write_compact(&run::read(&dir)?, &to.join(name), Keep::Whole)?;
+        }
+    }
+    profile.write_inside(new.path())?;
+    new.commit()?;
+    Ok(profile)
+}
+
+/// Adds the part in `dir` to those before it.
+fn merge(whole: &mut Profile, part: Profile, dir: &Path) -> Result<(), CollectError> {
+    let (meta, added) = (&mut whole.meta, part.meta);
+    for (what, a, b) in [
+        ("model", &meta.model_config, &added.model_config),
+        ("weights", &meta.weights, &added.weights),
+        ("host", &meta.host, &added.host),
+    ] {
+        if a != b {
+            return Err(CollectError::OtherPart { path: dir.to_owned(), what });
+        }
+    }
+    if meta.device_uuid != added.device_uuid || meta.commit != added.commit {
+        return Err(CollectError::OtherPart { path: dir.to_owned(), what: "GPU or build" });
+    }
+    let (Some(gpu), Some(other)) = (&mut meta.gpu, added.gpu) else {
+        return Err(CollectError::OtherPart { path: dir.to_owned(), what: "device" });
+    };
+    if gpu.limits != other.limits || gpu.kv_blocks != other.kv_blocks {
+        return Err(CollectError::OtherPart { path: dir.to_owned(), what: "limits" });
+    }
+    gpu.processes += other.processes;
+    meta.run_ids.extend(added.run_ids);
+    meta.ended_at = added.ended_at;
+    if let (Times::Gpu(times), Times::Gpu(more)) = (&mut whole.times, part.times) {
+        times.replays.extend(more.replays);
+        times.eager.extend(more.eager);
+        times.validation.extend(more.validation);
+        times.ops.extend(more.ops);
+        times.launches.extend(more.launches);
+    }
+    Ok(())
+}
