@@ -80,6 +80,7 @@ impl GpuForward {
         let (stream, step) = (&self.model.stream, &self.steps[self.under_way.0]);
         let event = || stream.context().new_event(Some(CUevent_flags::CU_EVENT_DEFAULT));
         let (before, after) = (event()?, event()?);
+        self.upload(&step.layout)?;
         let mut times = Vec::new();
         for op in GpuOp::all() {
             if !op.in_step(step.layout.bucket()) {
@@ -134,6 +135,8 @@ impl GpuForward {
         let (stream, step) = (&self.model.stream, &self.steps[self.under_way.0]);
         let [before, after] = self.events()?;
         let bucket = step.layout.bucket();
+        // Ops read the description on the GPU, which is still that of the step before.
+        self.upload(&step.layout)?;
         let mut all = Vec::new();
         for &op in ops.iter().filter(|op| op.in_step(bucket)) {
             let issue = || self.issue_layers(op, &step.layout, step.splits);
