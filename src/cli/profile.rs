@@ -7,7 +7,7 @@ use std::rc::Rc;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use simgate::backend::LoadedModel;
-use simgate::collect::{GpuSettings, Ranges, assemble, collect, measure_part};
+use simgate::collect::{GpuSettings, Ranges, assemble, collect, measure_part, refit};
 use simgate::model::{ModelConfig, Placement};
 
 use super::progress::Bar;
@@ -57,6 +57,9 @@ pub struct Profile {
     /// Random steps of each process that nothing is fitted to, on a GPU
     #[arg(long, default_value_t = 140)]
     validation: u32,
+    /// Measure nothing: fit the bundle in --out anew to the steps that were measured
+    #[arg(long)]
+    refit: bool,
     /// The part to measure
     #[arg(long, hide = true)]
     part: Option<u32>,
@@ -105,6 +108,11 @@ impl Profile {
                 value <= positions,
                 "--{flag} is {value}, but the model has {positions} positions"
             );
+        }
+        if self.refit {
+            let profile = refit(&folder, &self.out)?;
+            say!("{} in {}", profile.times, self.out.display());
+            return Ok(0);
         }
         match (self.device, self.part) {
             (Device::Cpu, _) => self.on_cpu(&folder),
@@ -190,8 +198,7 @@ impl Profile {
             }
             folders.push(folder);
         }
-        let profile =
-            assemble(&self.settings(), &self.models.join(&self.model), &folders, &self.out)?;
+        let profile = assemble(&self.models.join(&self.model), &folders, &self.out)?;
         let parts = self.parts()?;
         std::fs::remove_dir_all(&parts)
             .with_context(|| format!("cannot remove {}", parts.display()))?;

@@ -13,7 +13,7 @@ mod gpu;
 mod speed;
 
 pub use cpu::collect;
-pub use gpu::{Settings as GpuSettings, assemble, measure_part, part_is_whole};
+pub use gpu::{Settings as GpuSettings, assemble, measure_part, part_is_whole, refit};
 pub use speed::{SHAPES, Shape, Speed, Timing, speed};
 
 /// How far a profile reaches. Nothing beyond is ever predicted.
@@ -59,6 +59,15 @@ pub enum CollectError {
         "the model lies on a GPU: its profile is collected with `simgate profile MODEL --device cuda:0`"
     )]
     OnGpu,
+    /// Steps that do not determine the fit.
+    #[error("the measured steps do not determine the step model: measure more, with --contents")]
+    Undetermined,
+    /// A calibration run of another make.
+    #[error("{}: this is no calibration run of a profile; collect the profile again", path.display())]
+    OddCalibration {
+        /// The run.
+        path: std::path::PathBuf,
+    },
     /// No part of a profile.
     #[error("there is no part to make a profile of")]
     NoParts,

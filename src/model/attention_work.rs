@@ -75,6 +75,8 @@ pub struct KernelWork {
     pub longest: u32,
     /// Blocks with keys, of one part of the heads.
     pub blocks: u32,
+    /// Most blocks that one result is put together from.
+    pub parts: u32,
     /// Keys that are read, tile by tile, of one part of the heads.
     pub keys: u64,
 }
@@ -122,6 +124,12 @@ impl AttentionWork {
         }
     }
 
+    /// How many parts the keys of a prefill tile are split into in `bucket`, at most.
+    pub fn prefill_splits(&self, bucket: StepSize) -> u32 {
+        let tiles = tile_count(bucket, tile_tokens(&self.config));
+        Splits::new(&self.config, bucket.sequences, tiles, self.multiprocessors).prefill
+    }
+
     /// The work of a step over sequences of (tokens computed now, tokens in the cache before) in `bucket`.
     pub fn of(&self, bucket: StepSize, sequences: &[(u32, u32)]) -> StepWork {
         let tile_tokens = tile_tokens(&self.config);
@@ -137,6 +145,7 @@ impl AttentionWork {
                     let keys = share.min(length - begin);
                     decode.add(keys.div_ceil(self.decode_keys));
                 }
+                decode.shared_by(length.div_ceil(share));
                 decode.work.keys += u64::from(length);
                 continue;
             }
@@ -147,6 +156,7 @@ impl AttentionWork {
                 for begin in (0..key_tiles).step_by(share as usize) {
                     prefill.add(share.min(key_tiles - begin));
                 }
+                prefill.shared_by(key_tiles.div_ceil(share));
                 prefill.work.keys += u64::from(length);
             }
         }
@@ -176,6 +186,10 @@ impl Schedule {
         self.free.push(Reverse(end));
         self.work.blocks += 1;
         self.work.longest = self.work.longest.max(end);
+    }
+
+    fn shared_by(&mut self, parts: u32) {
+        self.work.parts = self.work.parts.max(parts);
     }
 
     fn finish(self) -> KernelWork {
@@ -222,10 +236,10 @@ mod tests {
     fn a_lone_sequence_is_split_into_runs_of_64_keys() {
         let work = AttentionWork::new(&config(16), 132);
         let of = |context| work.of(decode(1), &[(1, context)]).decode;
-        assert_eq!(of(63), KernelWork { longest: 2, blocks: 1, keys: 64 });
-        assert_eq!(of(64), KernelWork { longest: 2, blocks: 2, keys: 65 });
+        assert_eq!(of(63), KernelWork { longest: 2, blocks: 1, parts: 1, keys: 64 });
+        assert_eq!(of(64), KernelWork { longest: 2, blocks: 2, parts: 2, keys: 65 });
         // 49 parts at most: 8,000 keys give them three runs each.
-        assert_eq!(of(7_999), KernelWork { longest: 4, blocks: 42, keys: 8_000 });
+        assert_eq!(of(7_999), KernelWork { longest: 4, blocks: 42, parts: 42, keys: 8_000 });
     }
 
     #[test]

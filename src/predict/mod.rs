@@ -3,23 +3,35 @@
 
 use thiserror::Error;
 
+mod ablation;
 mod cpu;
 mod executor;
+mod gpu;
+mod gpu_ops;
 mod interpolate;
+mod residuals;
+mod timeline;
+mod work;
 
+pub use ablation::Ablation;
 pub use cpu::CpuPredictor;
-pub use executor::PredictingExecutor;
+pub use executor::{IDLE_NS, PredictingExecutor};
+pub use gpu::{GpuPredictor, GpuStep};
+pub use residuals::Draws;
+pub use timeline::{Costs, Issue, timeline};
+pub use work::{NAMES as STEP_VARIABLES, OF_DECODE, VARIABLES, variables};
 
 use crate::engine::{EngineConfig, StepSpans};
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, StepSize};
 use crate::profile::{Profile, Times};
-use crate::stats::Random;
 
 /// Predicts the steps of one model and engine from one profile.
 #[derive(Debug, Clone)]
 pub enum Predictor {
     /// On a CPU.
     Cpu(CpuPredictor),
+    /// On a GPU.
+    Gpu(Box<GpuPredictor>),
 }
 
 /// A step to be predicted.
@@ -31,6 +43,10 @@ pub struct Step<'a> {
     pub rows: u32,
     /// Whether no prompt's chunk is in it.
     pub decode_only: bool,
+    /// The last idle time before it, ns.
+    pub idle_ns: u64,
+    /// Steps since that idle time: 0 for the first one.
+    pub steps_since_idle: u32,
 }
 
 impl Predictor {
@@ -41,21 +57,29 @@ impl Predictor {
     pub fn new(
         profile: &Profile,
         model: &ModelConfig,
-        _engine: &EngineConfig,
+        engine: &EngineConfig,
     ) -> Result<Self, PredictError> {
         match &profile.times {
             Times::Cpu(times) => Ok(Self::Cpu(CpuPredictor::new(&profile.meta, times, model))),
-            Times::Gpu(_) => Err(PredictError::NotFitted),
+            Times::Gpu(times) => {
+                let predictor = GpuPredictor::new(&profile.meta, times, model, engine)?;
+                Ok(Self::Gpu(Box::new(predictor)))
+            }
         }
     }
 
-    /// The spans of a step, one of those that are as likely as they were measured.
+    /// The spans of a step, some of those that are as likely as they were measured, and its bucket.
     ///
     /// # Errors
     /// A shape that the profile does not cover.
-    pub fn draw(&self, step: Step<'_>, random: &mut Random) -> Result<StepSpans, PredictError> {
+    pub fn draw(
+        &self,
+        step: Step<'_>,
+        draws: &mut Draws,
+    ) -> Result<(StepSpans, String), PredictError> {
         match self {
-            Self::Cpu(predictor) => predictor.draw(step, random),
+            Self::Cpu(predictor) => Ok((predictor.draw(step, draws.random())?, String::new())),
+            Self::Gpu(predictor) => predictor.draw(step, draws),
         }
     }
 }
@@ -69,6 +93,34 @@ pub enum PredictError {
     MissingOp {
         /// The op.
         op: &'static str,
+        /// The command that collects it.
+        command: String,
+    },
+    /// A step of a size that was never measured.
+    #[error(
+        "the profile has no step of bucket {bucket}; collect it with `{command} --limits TOKENSxSEQUENCES`, the engine's `chunk_tokens` and `max_sequences`"
+    )]
+    MissingBucket {
+        /// The bucket, or the step where it fits none.
+        bucket: StepSize,
+        /// The command that collects it.
+        command: String,
+    },
+    /// A step whose content is beyond what was measured in its bucket.
+    #[error(
+        "the profile has bucket {bucket} for {variable} {low} to {high}, not {asked}; collect it with `{command}`, with more --contents or a longer --max-context"
+    )]
+    OutOfWork {
+        /// The bucket.
+        bucket: StepSize,
+        /// What is out of range.
+        variable: String,
+        /// What was asked for.
+        asked: f64,
+        /// Smallest measured.
+        low: f64,
+        /// Largest measured.
+        high: f64,
         /// The command that collects it.
         command: String,
     },

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::step_model::{self, StepModel};
 use super::{Content, Files, ProfileError};
 use crate::files::{Column, FileError, Row, Table, TableWriter};
 use crate::model::{GpuOp, StepSize};
@@ -18,9 +19,10 @@ const LAUNCHES: &str = "launches.csv";
 const HOST: &str = "gpu_host.csv";
 const IDLE: &str = "idle.csv";
 const RESIDUALS: &str = "gpu_residuals.csv";
+const STEP_MODEL: &str = "step_model.csv";
 /// Its files.
-pub(super) const FILES: [&str; 8] =
-    [REPLAYS, EAGER, VALIDATION, OPS, LAUNCHES, HOST, IDLE, RESIDUALS];
+pub(super) const FILES: [&str; 9] =
+    [REPLAYS, EAGER, VALIDATION, OPS, LAUNCHES, HOST, IDLE, RESIDUALS, STEP_MODEL];
 
 /// Measured times on a GPU.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +43,10 @@ pub struct GpuTimes {
     pub idle: Vec<IdleEntry>,
     /// Measured over predicted steps.
     pub residuals: Vec<StepResidual>,
+    /// What was fitted to steps.
+    pub step_model: StepModel,
+    /// The names of the step model's variables.
+    pub variables: Vec<String>,
 }
 
 /// Where repeated measurements of one thing lie, ns.
@@ -97,7 +103,9 @@ pub struct OpTimesEntry {
 pub struct LaunchEntry {
     /// The process that measured it.
     pub process: u32,
-    /// What it is: `issue`, `round_trip`, `wait`, `graph_gap`, `eager_gap` in ns, or `queue_depth`.
+    /// What it is: `issue`, `round_trip`, `wait`, `graph_gap`, `eager_gap`, and of steps
+    /// in service `graph_service_launch`, `graph_overhead`, `eager_service_launch`, `eager_overhead`, all in
+    /// ns; or `queue_depth`.
     pub name: String,
     /// Its value.
     pub value: f64,
@@ -161,6 +169,8 @@ pub struct IdleEntry {
 /// Measured over predicted time of one step of a calibration run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepResidual {
+    /// The process that served the run.
+    pub process: u32,
     /// The run, from 0.
     pub run: u32,
     /// Whether kernels were launched one by one.
@@ -179,6 +189,7 @@ type Open<'a> = &'a dyn Fn(&'static str) -> Result<PathBuf, ProfileError>;
 
 impl GpuTimes {
     pub(super) fn read(open: Open<'_>) -> Result<Self, ProfileError> {
+        let (step_model, variables) = step_model::read(&open(STEP_MODEL)?)?;
         Ok(Self {
             replays: read_replays(&open(REPLAYS)?)?,
             eager: read_replays(&open(EAGER)?)?,
@@ -188,7 +199,16 @@ impl GpuTimes {
             host: read_host(&open(HOST)?)?,
             idle: read_idle(&open(IDLE)?)?,
             residuals: read_residuals(&open(RESIDUALS)?)?,
+            step_model,
+            variables,
         })
+    }
+
+    /// The mean over processes of a cost of launching.
+    pub fn launch(&self, name: &str) -> Option<f64> {
+        let values = || self.launches.iter().filter(|e| e.name == name).map(|e| e.value);
+        let count = values().count();
+        (count > 0).then(|| values().sum::<f64>() / count as f64)
     }
 
     pub(super) fn files(&self) -> Files {
@@ -201,6 +221,7 @@ impl GpuTimes {
             (HOST, self.host_table()),
             (IDLE, self.idle_table()),
             (RESIDUALS, self.residuals_table()),
+            (STEP_MODEL, step_model::table(&self.step_model, &self.variables)),
         ]
     }
 
@@ -263,6 +284,7 @@ impl GpuTimes {
         let mut table = TableWriter::new(&RESIDUAL_COLUMNS);
         for entry in &self.residuals {
             table.row(&[
+                entry.process.to_string(),
                 entry.run.to_string(),
                 word(entry.eager, LAUNCH).to_owned(),
                 word(entry.chunks, CHUNKS).to_owned(),
@@ -347,8 +369,8 @@ const LAUNCH_COLUMNS: [&str; 3] = ["process", "cost", "value"];
 const HOST_COLUMNS: [&str; 7] =
     ["span", "kind", "sequences", "median_ns", "p10_ns", "p90_ns", "samples"];
 const IDLE_COLUMNS: [&str; 5] = ["launch", "idle_ns", "steps_since", "extra_ns", "samples"];
-const RESIDUAL_COLUMNS: [&str; 6] =
-    ["run", "launch", "kind", "sequences", "device_ppm", "host_ppm"];
+const RESIDUAL_COLUMNS: [&str; 7] =
+    ["process", "run", "launch", "kind", "sequences", "device_ppm", "host_ppm"];
 
 fn replays(entries: &[ReplayEntry]) -> TableWriter {
     let mut table = TableWriter::new(&REPLAY_COLUMNS);
@@ -479,10 +501,11 @@ fn read_idle(path: &Path) -> Result<Vec<IdleEntry>, FileError> {
 
 fn read_residuals(path: &Path) -> Result<Vec<StepResidual>, FileError> {
     let table = Table::open(path)?;
-    let [run, launch, kind, sequences, device, host] = table.columns(RESIDUAL_COLUMNS)?;
+    let [process, run, launch, kind, sequences, device, host] = table.columns(RESIDUAL_COLUMNS)?;
     let mut entries = Vec::new();
     table.for_each::<FileError>(|row| {
         entries.push(StepResidual {
+            process: row.u32(process)?,
             run: row.u32(run)?,
             eager: read_word(&row, launch, LAUNCH)?,
             chunks: read_word(&row, kind, CHUNKS)?,

@@ -15,6 +15,7 @@ use crate::files::{
 mod content;
 mod cpu;
 mod gpu;
+mod step_model;
 
 pub use content::{Content, ContentError};
 pub use cpu::{CpuTimes, HostEntry, OpEntry, Residual, Span};
@@ -22,6 +23,8 @@ pub use gpu::{
     GpuHost, GpuHostEntry, GpuTimes, IdleEntry, LaunchEntry, OpTimesEntry, ReplayEntry,
     StepResidual, TimeSpread,
 };
+
+pub use step_model::{BucketModel, StepModel, VariableModel};
 
 /// The file that makes a directory a bundle.
 pub const META: &str = "profile_meta.json";

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CALIBRATION, PART, Settings};
+use super::fit::fit;
+use super::{CALIBRATION, PART, served};
 use crate::collect::CollectError;
 use crate::files::{FileError, NewDir};
 use crate::model::ModelConfig;
@@ -14,39 +15,54 @@ pub fn part_is_whole(folder: &Path) -> bool {
     folder.join(PART).join(profile::META).is_file()
 }
 
-/// Makes a bundle of `parts` at `out`.
+/// Makes a bundle of `parts` at `out`, of the model in `folder`.
 ///
 /// # Errors
 /// Parts that cannot be read, or that do not belong together.
-pub fn assemble(
-    settings: &Settings,
-    model: &Path,
-    parts: &[PathBuf],
-    out: &Path,
-) -> Result<Profile, CollectError> {
-    let _ = (settings, ModelConfig::read(model)?);
+pub fn assemble(folder: &Path, parts: &[PathBuf], out: &Path) -> Result<Profile, CollectError> {
     let mut whole: Option<Profile> = None;
     for part in parts {
         let dir = part.join(PART);
         let read = Profile::read(&dir, "simgate profile")?;
-        let Some(profile) = &mut whole else {
-            whole = Some(read);
-            continue;
-        };
-        merge(profile, read, &dir)?;
+        match &mut whole {
+            None => whole = Some(read),
+            Some(profile) => merge(profile, read, &dir)?,
+        }
     }
     let profile = whole.ok_or(CollectError::NoParts)?;
+    let calibration: Vec<PathBuf> = parts.iter().map(|part| part.join(CALIBRATION)).collect();
+    fitted(folder, profile, &calibration, out)
+}
+
+/// Fits the bundle at `dir` to its measured steps anew.
+///
+/// # Errors
+/// A bundle of a CPU, or one that cannot be read or written.
+pub fn refit(folder: &Path, dir: &Path) -> Result<Profile, CollectError> {
+    let profile = Profile::read(dir, "simgate profile")?;
+    fitted(folder, profile, &[dir.join(CALIBRATION)], dir)
+}
+
+/// Fits `profile` to its steps and to the runs in the folders `calibration`, and writes all of it to `out`.
+fn fitted(
+    folder: &Path,
+    mut profile: Profile,
+    calibration: &[PathBuf],
+    out: &Path,
+) -> Result<Profile, CollectError> {
+    let Times::Gpu(times) = &mut profile.times else { return Err(CollectError::NoGpu) };
     let new = NewDir::create(out, profile::META)?;
-    for part in parts {
-        let from = part.join(CALIBRATION);
-        let entries = std::fs::read_dir(&from).map_err(|e| FileError::io("read", &from, e))?;
+    let to = new.path().join(CALIBRATION);
+    std::fs::create_dir_all(&to).map_err(|e| FileError::io("create", &to, e))?;
+    for from in calibration {
+        let entries = std::fs::read_dir(from).map_err(|e| FileError::io("read", from, e))?;
         for dir in entries.flatten().map(|entry| entry.path()) {
             let name = dir.file_name().unwrap_or_default();
-            let to = new.path().join(CALIBRATION);
-            std::fs::create_dir_all(&to).map_err(|e| FileError::io("create", &to, e))?;
             run::write_compact(&run::read(&dir)?, &to.join(name), Keep::Whole)?;
         }
     }
+    let runs = served::read(&to)?;
+    fit(&profile.meta, times, &ModelConfig::read(folder)?, &runs)?;
     profile.write_inside(new.path())?;
     new.commit()?;
     Ok(profile)

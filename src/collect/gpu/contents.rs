@@ -77,6 +77,35 @@ impl Range {
         self.uniform(self.fewest_tokens, self.fewest_sequences, capacity.max_context, capacity)
     }
 
+    /// As many chunks as there may be: of fewest sequences at the start of their prompts, and of most as long as
+    /// the KV blocks allow.
+    pub fn crowded(&self, capacity: Capacity) -> [Content; 2] {
+        let chunks = |tokens: u32, sequences: u32| match self.bucket.kind {
+            StepKind::Decode => 0,
+            StepKind::Prefill => sequences,
+            StepKind::Mixed => (sequences - 1).min(tokens - sequences).max(1),
+        };
+        let few = (self.fewest_tokens, self.fewest_sequences);
+        let few = (few.0.max(2 * few.1 - 1).min(self.bucket.tokens), few.1);
+        let many = (self.bucket.tokens, self.bucket.sequences);
+        let at_start = self.build(few.0, few.1, chunks(few.0, few.1), &mut |_| 0);
+        let filled = shrink(capacity.max_context, capacity, |context| {
+            self.build(many.0, many.1, chunks(many.0, many.1), &mut |_| context)
+        });
+        [at_start, filled]
+    }
+
+    /// One chunk far into its prompt beside short sequences, and one at its start beside long ones.
+    pub fn lopsided(&self, capacity: Capacity) -> [Content; 2] {
+        let StepSize { tokens, sequences, .. } = self.bucket;
+        let build = |of_chunk: u32, of_others: u32| {
+            self.build(tokens, sequences, 1, &mut |i| if i == 0 { of_chunk } else { of_others })
+        };
+        let deep = shrink(capacity.max_context, capacity, |context| build(context, 16));
+        let wide = shrink(capacity.max_context, capacity, |context| build(0, context));
+        [deep, wide]
+    }
+
     /// As many sequences as there may be, each with `context` tokens in the cache or as many as fit.
     pub fn full(&self, context: u32, capacity: Capacity) -> Content {
         let StepSize { tokens, sequences, .. } = self.bucket;
@@ -230,6 +259,10 @@ mod tests {
             for &bucket in buckets.all() {
                 let range = Range::of(bucket, &buckets);
                 let mut contents = vec![range.least(), range.most(CAPACITY), range.longest(CAPACITY), range.full(600, CAPACITY)];
+                if bucket.kind == StepKind::Mixed {
+                    contents.extend(range.crowded(CAPACITY));
+                    contents.extend(range.lopsided(CAPACITY));
+                }
                 contents.extend((0..4).map(|_| range.draw(CAPACITY, &mut random)));
                 for content in contents {
                     let size = StepSize::of_tokens(content.0.iter().map(|s| s.0));

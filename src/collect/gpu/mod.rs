@@ -16,10 +16,13 @@ use crate::stats::Random;
 mod assemble;
 mod calibrate;
 mod contents;
+mod fit;
+mod least_squares;
 mod ops;
 mod replays;
+mod served;
 
-pub use assemble::{assemble, part_is_whole};
+pub use assemble::{assemble, part_is_whole, refit};
 use contents::Capacity;
 use replays::Bench;
 

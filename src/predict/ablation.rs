@@ -1,0 +1,101 @@
+//! Predictions with one part left out, or replaced by what other simulators have: what each part is worth, and
+//! faults that the gate must catch.
+
+use super::gpu::GpuPredictor;
+
+/// A part of the prediction of a GPU that is left out or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ablation {
+    /// No host time: neither around the step nor for launching.
+    NoHost,
+    /// GPU time and a constant for everything else: Vidur's form.
+    AdditiveConstant,
+    /// Host time and launching only.
+    HostOnly,
+    /// GPU time, and 0.8 ms a layer where a prompt is computed: aiconfigurator's form.
+    PerLayerConstant,
+    /// Attention as a model with four times as many key heads has it.
+    TemplateAttention,
+    /// Ops as they are when every layer has the same weights, which then lie in the GPU's caches.
+    OneLayerWeights,
+    /// No effect of idle time.
+    NoIdle,
+    /// No residuals.
+    NoResiduals,
+}
+
+/// aiconfigurator's constant for each layer, ns.
+const PER_LAYER_NS: f64 = 0.8e6;
+/// Key heads of the template's model for each of ours: 32 of 128 numbers, as Llama 2 7B has.
+const TEMPLATE_HEADS: f64 = 4.0;
+
+/// The parts of a predicted step, ns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Parts {
+    /// Schedule, prepare, post.
+    pub host: [f64; 3],
+    /// From launch to tokens.
+    pub device: f64,
+    /// The GPU's part of that.
+    pub gpu: f64,
+    /// Longer after idle time.
+    pub idle: f64,
+    /// Attention's share of `device`.
+    pub attention: f64,
+    /// Host time to issue everything.
+    pub issue: f64,
+    /// `device`, were all layers the first one.
+    pub one_layer: f64,
+}
+
+impl Ablation {
+    /// All of them, by name.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::NoHost, "no-host"),
+        (Self::AdditiveConstant, "additive-constant"),
+        (Self::HostOnly, "host-only"),
+        (Self::PerLayerConstant, "per-layer-constant"),
+        (Self::TemplateAttention, "template-attention"),
+        (Self::OneLayerWeights, "one-layer-weights"),
+        (Self::NoIdle, "no-idle"),
+        (Self::NoResiduals, "no-residuals"),
+    ];
+
+    /// The name on the command line.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(ablation, _)| *ablation == self).map_or("", |(_, name)| name)
+    }
+
+    /// What it leaves of a step.
+    pub(super) fn apply(self, parts: Parts, predictor: &GpuPredictor, chunks: bool) -> Parts {
+        let (none, gpu) = ([0.0; 3], parts.gpu);
+        match self {
+            Self::NoHost => Parts { host: none, device: gpu, ..parts },
+            Self::AdditiveConstant => {
+                Parts { host: none, device: gpu + predictor.usual_beside_gpu(), ..parts }
+            }
+            Self::HostOnly => Parts { device: parts.issue, ..parts },
+            Self::PerLayerConstant => {
+                let constant = if chunks { PER_LAYER_NS * predictor.layers() } else { 0.0 };
+                Parts { host: none, device: gpu + constant, ..parts }
+            }
+            Self::TemplateAttention => {
+                let more = (TEMPLATE_HEADS - 1.0) * parts.attention;
+                Parts { device: parts.device + more, ..parts }
+            }
+            Self::OneLayerWeights => Parts { device: parts.one_layer, ..parts },
+            Self::NoIdle => Parts { idle: 0.0, ..parts },
+            Self::NoResiduals => parts,
+        }
+    }
+}
+
+impl std::str::FromStr for Ablation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(_, name)| *name == text);
+        let names = || Self::ALL.map(|(_, name)| name).join(", ");
+        found.map(|(ablation, _)| *ablation).ok_or_else(|| format!("expected one of {}", names()))
+    }
+}

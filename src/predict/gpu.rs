@@ -1,0 +1,272 @@
+//! Steps on a GPU: host spans, and the step model of whole steps in each bucket. Every time is fitted to steps
+//! that were measured in that bucket, and none is given outside what was measured there.
+
+use super::ablation::{Ablation, Parts};
+use super::gpu_ops::GpuOps;
+use super::interpolate::Line;
+use super::residuals::{Draws, Residuals};
+use super::work::variables;
+use super::{PredictError, Step};
+use crate::engine::{EngineConfig, Launch, StepSpans};
+use crate::model::{AttentionWork, Buckets, ModelConfig, StepSize};
+use crate::profile::{BucketModel, GpuHost, GpuTimes, ProfileMeta, StepModel};
+
+/// Predicts steps of one model and engine on a GPU.
+#[derive(Debug, Clone)]
+pub struct GpuPredictor {
+    buckets: Buckets,
+    work: AttentionWork,
+    eager: bool,
+    /// By bucket, in the order of [`Buckets::all`].
+    models: Vec<Option<BucketModel>>,
+    names: Vec<String>,
+    /// Of steps without and with a chunk, by [`GpuHost::ALL`].
+    host: [Vec<Line>; 2],
+    /// Longer after idle time, by steps since.
+    idle: Vec<Line>,
+    residuals: Residuals,
+    /// Ops, one by one.
+    ops: GpuOps,
+    /// The host's time to launch a graph, ns.
+    launch_ns: f64,
+    /// What launch and wait take beyond the GPU's own time, ns.
+    overhead_ns: f64,
+    layers: f64,
+    ablation: Option<Ablation>,
+    command: String,
+}
+
+/// Times from a step's launch on, ns.
+struct DeviceTimes {
+    /// Until the host knows its tokens.
+    device: f64,
+    /// Of which the GPU works.
+    gpu: f64,
+    /// The host's time to issue everything.
+    issue: f64,
+    /// The GPU's time for attention.
+    attention: f64,
+}
+
+/// What a step is predicted to take, ns, without residuals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuStep {
+    /// The size that it is padded to.
+    pub bucket: StepSize,
+    /// Choosing the work.
+    pub schedule: f64,
+    /// Describing the batch.
+    pub prepare: f64,
+    /// From its launch until the host knows its tokens, as a GPU that is at work takes.
+    pub device: f64,
+    /// Longer after idle time.
+    pub idle: f64,
+    /// Handing out tokens.
+    pub post: f64,
+}
+
+impl GpuPredictor {
+    /// Arranges a profile for look-ups.
+    ///
+    /// # Errors
+    /// A profile that nothing was fitted to yet.
+    pub fn new(
+        meta: &ProfileMeta,
+        times: &GpuTimes,
+        model: &ModelConfig,
+        engine: &EngineConfig,
+    ) -> Result<Self, PredictError> {
+        let multiprocessors = meta.gpu.as_ref().map_or(1, |gpu| gpu.multiprocessors);
+        if times.step_model.is_empty() {
+            return Err(PredictError::NotFitted);
+        }
+        let command = format!("simgate profile {} --device cuda:0 --out DIR", meta.model);
+        let eager = engine.launch == Launch::Eager;
+        let buckets = Buckets::new(engine.chunk_tokens, engine.max_sequences);
+        let of = |model: &StepModel, &bucket: &StepSize| model.get(&(eager, bucket)).cloned();
+        let host = |chunks: bool| {
+            let line = |span: GpuHost| {
+                let entries = times.host.iter().filter(|e| e.span == span && e.chunks == chunks);
+                Line::new(entries.map(|e| (e.sequences, e.time.median))).unwrap_or_default()
+            };
+            GpuHost::ALL.into_iter().map(line).collect()
+        };
+        let mode = engine.launch.as_str();
+        let cost = |name: &str| times.launch(&format!("{mode}_{name}")).unwrap_or_default();
+        Ok(Self {
+            models: buckets.all().iter().map(|bucket| of(&times.step_model, bucket)).collect(),
+            buckets,
+            work: AttentionWork::new(model, multiprocessors),
+            eager,
+            names: times.variables.clone(),
+            host: [host(false), host(true)],
+            idle: idle_lines(times, eager),
+            residuals: Residuals::new(times.residuals.iter().filter(|r| r.eager == eager)),
+            ops: GpuOps::new(times, model.layers as u32, &command),
+            launch_ns: cost("service_launch"),
+            overhead_ns: cost("overhead"),
+            layers: model.layers as f64,
+            ablation: None,
+            command,
+        })
+    }
+
+    /// Predicts with one part of the prediction left out or replaced.
+    pub fn ablate(&mut self, ablation: Ablation) {
+        self.ablation = Some(ablation);
+    }
+
+    /// What a step is predicted to take.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn step(&self, step: Step<'_>) -> Result<GpuStep, PredictError> {
+        let tokens = step.sequences.iter().map(|sequence| sequence.0);
+        let size = StepSize::of_tokens(tokens);
+        let place = self.buckets.fitting(size);
+        let place = place.ok_or_else(|| self.missing(size))?;
+        let bucket = self.buckets.all()[place];
+        let DeviceTimes { mut device, gpu, issue, attention } =
+            self.device(place, step.sequences)?;
+        let chunks = bucket.prefills();
+        let sequences = step.sequences.len() as u32;
+        let mut host = [0.0; 3];
+        for (time, (span, line)) in
+            host.iter_mut().zip(GpuHost::ALL.into_iter().zip(&self.host[usize::from(chunks)]))
+        {
+            *time = line.at(sequences).ok_or_else(|| {
+                let (low, high) = line.range();
+                PredictError::OutOfRange {
+                    op: span.as_str(),
+                    variable: "sequences",
+                    asked: sequences,
+                    low,
+                    high,
+                    command: self.command.clone(),
+                }
+            })?;
+        }
+        let mut idle = self.idle_extra(step.idle_ns, step.steps_since_idle);
+        if let Some(ablation) = self.ablation {
+            let one_layer = device * self.ops.one_layer_share(bucket);
+            let parts = Parts { host, device, gpu, idle, attention, issue, one_layer };
+            let changed = ablation.apply(parts, self, chunks);
+            (host, device, idle) = (changed.host, changed.device, changed.idle);
+        }
+        let [schedule, prepare, post] = host;
+        Ok(GpuStep { bucket, schedule, prepare, device, idle, post })
+    }
+
+    /// The times of a step in the bucket at `place`.
+    fn device(&self, place: usize, sequences: &[(u32, u32)]) -> Result<DeviceTimes, PredictError> {
+        let bucket = self.buckets.all()[place];
+        if self.eager {
+            let (issue, device) = self.ops.step(bucket, sequences)?;
+            let gpu = self.ops.sum(bucket, sequences)?;
+            let attention = self.ops.attention_of(bucket, sequences)?;
+            return Ok(DeviceTimes { device, gpu, issue, attention });
+        }
+        let model = self.models[place].as_ref().ok_or_else(|| self.missing(bucket))?;
+        let values = variables(&self.work, bucket, sequences);
+        if let Some(place) = model.out_of_range(&values) {
+            let (low, high) = model.variables[place].range;
+            return Err(PredictError::OutOfWork {
+                bucket,
+                variable: self.names[place].clone(),
+                asked: values[place],
+                low,
+                high,
+                command: self.command.clone(),
+            });
+        }
+        let attention = model.variables.iter().zip(&values).map(|(v, x)| v.pooled * x);
+        let device = model.time(&values);
+        Ok(DeviceTimes {
+            device,
+            gpu: device - self.overhead_ns,
+            issue: self.launch_ns,
+            attention: attention.sum::<f64>().max(0.0),
+        })
+    }
+
+    fn missing(&self, bucket: StepSize) -> PredictError {
+        PredictError::MissingBucket { bucket, command: self.command.clone() }
+    }
+
+    fn idle_extra(&self, idle_ns: u64, steps_since: u32) -> f64 {
+        let Some(line) = self.idle.get(steps_since as usize) else { return 0.0 };
+        // It is level long before the longest idle time that was measured.
+        let us = ((idle_ns / 1_000).min(u64::from(u32::MAX)) as u32).min(line.range().1);
+        line.at(us).unwrap_or_default()
+    }
+
+    /// One of the times that are as likely as they were measured.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn draw(
+        &self,
+        step: Step<'_>,
+        draws: &mut Draws,
+    ) -> Result<(StepSpans, String), PredictError> {
+        let predicted = self.step(step)?;
+        let chunks = predicted.bucket.prefills();
+        let (device, host) = match self.ablation {
+            Some(Ablation::NoResiduals) => (1.0, 1.0),
+            _ => draws.next(&self.residuals, chunks, step.sequences.len() as u32),
+        };
+        let ns = |time: f64| time.round().max(0.0) as u64;
+        let device_ns = predicted.device * device + predicted.idle;
+        let launch = self.launch_ns.min(device_ns);
+        let spans = StepSpans {
+            schedule_ns: ns(predicted.schedule * host),
+            prepare_ns: ns(predicted.prepare * host),
+            launch_ns: ns(launch),
+            wait_ns: ns(device_ns - launch),
+            post_ns: ns(predicted.post * host),
+            gpu_ns: Some(ns(device_ns - self.overhead_ns)),
+        };
+        Ok((spans, predicted.bucket.to_string()))
+    }
+
+    /// Where the time of a step comes from.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn origin(&self, step: Step<'_>) -> Result<String, PredictError> {
+        let predicted = self.step(step)?;
+        let place = self.buckets.all().iter().position(|&bucket| bucket == predicted.bucket);
+        let model = place.and_then(|place| self.models[place].as_ref());
+        let samples = model.map_or(0, |model| model.samples);
+        let values = variables(&self.work, predicted.bucket, step.sequences);
+        let mut text = format!("fitted to {samples} steps measured in bucket {}", predicted.bucket);
+        let fitted = model.map(|model| &model.variables[..]).unwrap_or_default();
+        for ((name, x), v) in self.names.iter().zip(values).zip(fitted) {
+            if v.range.0 < v.range.1 {
+                text.push_str(&format!("; {name} {x} of {} to {}", v.range.0, v.range.1));
+            }
+        }
+        Ok(text)
+    }
+
+    pub(super) fn layers(&self) -> f64 {
+        self.layers
+    }
+
+    /// What an ordinary step takes beside the GPU's own time, ns.
+    pub(super) fn usual_beside_gpu(&self) -> f64 {
+        let of = |line: &Line| line.at(line.range().0).unwrap_or_default();
+        self.overhead_ns + self.host[0].iter().map(of).sum::<f64>()
+    }
+}
+
+/// By steps since idle time, how much longer a step takes, over the idle time in us.
+fn idle_lines(times: &GpuTimes, eager: bool) -> Vec<Line> {
+    let most = times.idle.iter().filter(|e| e.eager == eager).map(|e| e.steps_since + 1).max();
+    let line = |since: u32| {
+        let entries = times.idle.iter().filter(|e| e.eager == eager && e.steps_since == since);
+        let points = entries.map(|e| ((e.idle_ns / 1_000) as u32, e.extra_ns.max(0) as u64));
+        Line::new(std::iter::once((0, 0)).chain(points)).unwrap_or_default()
+    };
+    (0..most.unwrap_or(0)).map(line).collect()
+}

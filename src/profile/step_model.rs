@@ -1,0 +1,141 @@
+//! `step_model.csv`: what was fitted to the measured steps. The time of a step in a bucket is
+//! `(c + sum of pooled x) (r + sum of slope z + sum of bend min(|z|, 2))` with `z = (x - mean) / sd` over the
+//! step's variables x; c and r stand in the rows called `constant`. Nothing is predicted where an x lies
+//! outside the range that was measured in that bucket.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::files::{FileError, Row, Table, TableWriter};
+use crate::model::StepSize;
+
+/// What was fitted, by launch mode (eager or not) and bucket.
+pub type StepModel = BTreeMap<(bool, StepSize), BucketModel>;
+
+/// What was fitted to the steps of one bucket.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BucketModel {
+    /// The time with all variables 0, ns.
+    pub constant: f64,
+    /// Correction of steps with average variables, about 1.
+    pub correction: f64,
+    /// Measured steps of this bucket.
+    pub samples: u32,
+    /// The variables, in their order.
+    pub variables: Vec<VariableModel>,
+}
+
+/// One variable in one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct VariableModel {
+    /// ns for each unit, fitted to all buckets of like launches together.
+    pub pooled: f64,
+    /// Smallest and largest value measured in this bucket.
+    pub range: (f64, f64),
+    /// Mean and standard deviation in this bucket; 1 where it does not vary.
+    pub scale: (f64, f64),
+    /// Correction by its deviation from the mean.
+    pub slope: f64,
+    /// Correction by the size of that deviation.
+    pub bend: f64,
+}
+
+impl BucketModel {
+    /// The time of a step with these variables, ns.
+    pub fn time(&self, values: &[f64]) -> f64 {
+        let (mut time, mut correction) = (self.constant, self.correction);
+        for (variable, x) in self.variables.iter().zip(values) {
+            let (mean, sd) = variable.scale;
+            let z = (x - mean) / sd;
+            time += variable.pooled * x;
+            correction += variable.slope * z + variable.bend * z.abs().min(2.0);
+        }
+        time * correction
+    }
+
+    /// The first variable outside the measured range, by its place.
+    pub fn out_of_range(&self, values: &[f64]) -> Option<usize> {
+        let inside = |v: &VariableModel, x: f64| v.range.0 <= x && x <= v.range.1;
+        self.variables.iter().zip(values).position(|(v, &x)| !inside(v, x))
+    }
+}
+
+const COLUMNS: [&str; 11] = [
+    "launch", "bucket", "variable", "pooled", "low", "high", "mean", "sd", "slope", "bend",
+    "samples",
+];
+const CONSTANT: &str = "constant";
+
+/// Writes `model`, whose variables are called `names`.
+pub(super) fn table(model: &StepModel, names: &[String]) -> TableWriter {
+    let mut table = TableWriter::new(&COLUMNS);
+    for ((eager, bucket), fitted) in model {
+        let launch = if *eager { "eager" } else { "graph" };
+        // The shortest digits that read back as the same number.
+        let mut row = |variable: &str, numbers: [f64; 7]| {
+            let mut fields = vec![launch.to_owned(), bucket.to_string(), variable.to_owned()];
+            fields.extend(numbers.map(|number| format!("{number:e}")));
+            fields.push(fitted.samples.to_string());
+            table.row(&fields);
+        };
+        row(CONSTANT, [fitted.constant, 0.0, 0.0, 0.0, 1.0, fitted.correction, 0.0]);
+        for (name, v) in names.iter().zip(&fitted.variables) {
+            row(name, [v.pooled, v.range.0, v.range.1, v.scale.0, v.scale.1, v.slope, v.bend]);
+        }
+    }
+    table
+}
+
+/// The model in a file, and the names of its variables.
+pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
+    let table = Table::open(path)?;
+    let [launch, bucket, variable, pooled, low, high, mean, sd, slope, bend, samples] =
+        table.columns(COLUMNS)?;
+    let mut model = StepModel::new();
+    let mut names: Vec<String> = Vec::new();
+    table.for_each::<FileError>(|row| {
+        let eager = match row.text(launch) {
+            "eager" => true,
+            "graph" => false,
+            other => return Err(row.problem(launch, format!("`{other}` is no launch mode"))),
+        };
+        let size: StepSize =
+            row.text(bucket).parse().map_err(|error| row.problem(bucket, format!("{error}")))?;
+        let number = |column| number(&row, column);
+        let fitted = model.entry((eager, size)).or_insert_with(BucketModel::default);
+        let name = row.text(variable);
+        if name == CONSTANT {
+            fitted.constant = number(pooled)?;
+            fitted.correction = number(slope)?;
+            fitted.samples = row.u32(samples)?;
+            return Ok(());
+        }
+        let place = fitted.variables.len();
+        match names.get(place) {
+            None => names.push(name.to_owned()),
+            Some(expected) if expected == name => {}
+            Some(expected) => {
+                return Err(row.problem(variable, format!("`{name}`, expected `{expected}`")));
+            }
+        }
+        let deviation = number(sd)?;
+        if deviation <= 0.0 {
+            return Err(row.problem(sd, "a standard deviation is above 0"));
+        }
+        fitted.variables.push(VariableModel {
+            pooled: number(pooled)?,
+            range: (number(low)?, number(high)?),
+            scale: (number(mean)?, deviation),
+            slope: number(slope)?,
+            bend: number(bend)?,
+        });
+        Ok(())
+    })?;
+    Ok((model, names))
+}
+
+fn number(row: &Row<'_>, column: crate::files::Column) -> Result<f64, FileError> {
+    let text = row.text(column);
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| row.problem(column, format!("`{text}` is no number")))
+}
