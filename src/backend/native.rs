@@ -3,7 +3,7 @@
 use super::{Backend, BackendError, Kind};
 use crate::engine::{EngineConfig, Limits, VirtualClock, serve};
 use crate::model::ModelConfig;
-use crate::predict::{PredictingExecutor, Predictor};
+use crate::predict::{Ablation, PredictingExecutor, Predictor};
 use crate::profile::Profile;
 use crate::run::{Boundary, NATIVE, Run, RunMeta};
 use crate::workload::Workload;
@@ -37,6 +37,31 @@ impl Native {
             model_hash: model.hash(),
             lengths: None,
         })
+    }
+
+    /// Predicts with a part of the prediction left out or replaced.
+    ///
+    /// # Errors
+    /// A predictor that has no such part.
+    pub fn ablate(&mut self, ablation: Ablation) -> Result<(), BackendError> {
+        self.predictor.ablate(ablation).map_err(|error| BackendError::Failed(error.to_string()))
+    }
+
+    /// Lets the GPU work `scale` times as long as predicted.
+    pub fn scale_gpu(&mut self, scale: f64) {
+        self.predictor.scale_gpu(scale);
+    }
+
+    pub(crate) fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    pub(crate) fn engine(&self) -> &EngineConfig {
+        &self.engine
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Ends each request's text after so many tokens, as a real side came to end it.

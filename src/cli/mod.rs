@@ -12,6 +12,7 @@ mod accept;
 mod bench;
 mod check;
 mod compare;
+mod explain;
 mod new;
 #[cfg(feature = "candle")]
 mod profile;
@@ -66,6 +67,8 @@ enum Command {
     RecordProcess(record::RecordProcess),
     Accept(accept::Accept),
     Spread(spread::SpreadCommand),
+    Explain(explain::Explain),
+    Ablations(explain::Ablations),
     #[cfg(feature = "candle")]
     Bench(bench::Bench),
     /// Print the JSON Schema of a case file
@@ -131,6 +134,8 @@ pub fn main() -> ExitCode {
         Command::Workload(workload) => workload.run(),
         Command::Real(real) => real.run(),
         Command::Sim(sim) => sim.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Ablations(ablations) => ablations.run(),
         #[cfg(feature = "candle")]
         Command::RecordProcess(process) => process.run(),
         #[cfg(feature = "candle")]

@@ -96,12 +96,26 @@ impl Stage<'_> {
     }
 
     /// simgate's own simulator, which serves the lengths that `real` came to.
-    fn simulator(&self, profile: &str, real: Option<&compare::Side>) -> Result<Native, GateError> {
+    pub(super) fn simulator(
+        &self,
+        profile: &str,
+        real: Option<&compare::Side>,
+    ) -> Result<Native, GateError> {
         let profile = self.model.profile(profile, &self.workload)?;
-        let engine = self.model.engine()?;
+        let mut engine = self.model.engine()?;
+        let fault = self.context.settings.fault;
+        if fault == Some(study::Fault::ChunkHalved) {
+            engine.chunk_tokens = (engine.chunk_tokens / 2).max(1);
+        }
         let stops_early = !engine.ignore_eos;
         let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
-        let native = Native::new(profile, &self.model.config()?, engine).map_err(failed)?;
+        let mut native = Native::new(profile, &self.model.config()?, engine).map_err(failed)?;
+        if let Some(fault) = fault {
+            native.scale_gpu(fault.gpu_scale());
+        }
+        if let Some(study::Fault::Ablated(ablation)) = fault {
+            native.ablate(ablation).map_err(failed)?;
+        }
         let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
             return Ok(native);
         };

@@ -99,6 +99,18 @@ pub enum GateError {
         /// Where it should be.
         dir: PathBuf,
     },
+    /// A case whose simulator cannot be taken apart.
+    #[error("`sim: {word}` cannot be taken apart: only predictions from a profile of a GPU can")]
+    NotExplained {
+        /// The side's word.
+        word: &'static str,
+    },
+    /// A recording without a repeat whose steps were timed.
+    #[error("{}: no repeat here has its steps timed on the GPU: record the case on a GPU", dir.display())]
+    NoTrace {
+        /// The recording.
+        dir: PathBuf,
+    },
     /// A side that is to be compared with itself, but has one process at most.
     #[error("{}: `sim: itself` needs two recorded processes or more: record the case with `processes: 5`", dir.display())]
     OneProcess {

@@ -19,6 +19,7 @@ mod accept;
 mod anew;
 mod discover;
 mod error;
+mod explain;
 mod fingerprint;
 mod judge;
 mod loaded;

@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::study::Fault;
+
 /// Settings of a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub trace: bool,
     /// Keep the model that a case loaded for the next one: nobody changes its files meanwhile.
     pub keep_model: bool,
+    /// A fault to give to simulators.
+    pub fault: Option<Fault>,
     /// How often the test runner has tried this test (`NEXTEST_ATTEMPT`).
     pub attempt: u32,
 }
@@ -27,6 +31,7 @@ impl Default for Settings {
             process: 0,
             trace: false,
             keep_model: false,
+            fault: None,
             attempt: 1,
         }
     }
@@ -44,6 +49,7 @@ impl Settings {
             process: 0,
             trace: false,
             keep_model: false,
+            fault: None,
             attempt: attempt.unwrap_or(1),
         }
     }

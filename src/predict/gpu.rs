@@ -33,6 +33,7 @@ pub struct GpuPredictor {
     overhead_ns: f64,
     layers: f64,
     ablation: Option<Ablation>,
+    gpu_scale: f64,
     command: String,
 }
 
@@ -48,6 +49,17 @@ struct DeviceTimes {
     attention: f64,
 }
 
+/// A step taken apart, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StepParts {
+    /// On the GPU.
+    pub gpu: f64,
+    /// On the host before and beside it: until its tokens are known.
+    pub before: f64,
+    /// On the host behind it.
+    pub after: f64,
+}
+
 /// What a step is predicted to take, ns, without residuals.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuStep {
@@ -59,6 +71,8 @@ pub struct GpuStep {
     pub prepare: f64,
     /// From its launch until the host knows its tokens, as a GPU that is at work takes.
     pub device: f64,
+    /// Of that, what is not the GPU's own time.
+    pub beside: f64,
     /// Longer after idle time.
     pub idle: f64,
     /// Handing out tokens.
@@ -107,6 +121,7 @@ impl GpuPredictor {
             overhead_ns: cost("overhead"),
             layers: model.layers as f64,
             ablation: None,
+            gpu_scale: 1.0,
             command,
         })
     }
@@ -114,6 +129,62 @@ impl GpuPredictor {
     /// Predicts with one part of the prediction left out or replaced.
     pub fn ablate(&mut self, ablation: Ablation) {
         self.ablation = Some(ablation);
+    }
+
+    /// Lets the GPU work `scale` times as long as predicted.
+    pub fn scale_gpu(&mut self, scale: f64) {
+        self.gpu_scale = scale;
+    }
+
+    /// A step taken apart, without residuals.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn parts(&self, step: Step<'_>) -> Result<StepParts, PredictError> {
+        Ok(self.taken_apart(&self.step(step)?, (1.0, 1.0)))
+    }
+
+    /// A step taken apart, and its bucket.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn draw_parts(
+        &self,
+        step: Step<'_>,
+        draws: &mut Draws,
+    ) -> Result<(StepParts, String), PredictError> {
+        let predicted = self.step(step)?;
+        let ratios = self.ratios(&predicted, step, draws);
+        Ok((self.taken_apart(&predicted, ratios), predicted.bucket.to_string()))
+    }
+
+    /// How much of the time between a step's first and last kernel the GPU works, as a share.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn busy_share(&self, step: Step<'_>) -> Result<f64, PredictError> {
+        let step = self.step(step)?;
+        let between = step.device - self.overhead_ns;
+        let work = step.device - step.beside;
+        Ok(if between > 0.0 { (work / between).min(1.0) } else { 1.0 })
+    }
+
+    fn taken_apart(&self, step: &GpuStep, (device, host): (f64, f64)) -> StepParts {
+        let whole = step.device * device + step.idle;
+        let gpu = (whole - step.beside).max(0.0);
+        let before = (step.schedule + step.prepare) * host + whole - gpu;
+        StepParts { gpu, before, after: step.post * host }
+    }
+
+    /// Residuals of the next step.
+    fn ratios(&self, predicted: &GpuStep, step: Step<'_>, draws: &mut Draws) -> (f64, f64) {
+        match self.ablation {
+            Some(Ablation::NoResiduals) => (1.0, 1.0),
+            _ => {
+                let chunks = predicted.bucket.prefills();
+                draws.next(&self.residuals, chunks, step.sequences.len() as u32)
+            }
+        }
     }
 
     /// What a step is predicted to take.
@@ -154,7 +225,9 @@ impl GpuPredictor {
             (host, device, idle) = (changed.host, changed.device, changed.idle);
         }
         let [schedule, prepare, post] = host;
-        Ok(GpuStep { bucket, schedule, prepare, device, idle, post })
+        device += (self.gpu_scale - 1.0) * gpu;
+        let beside = (device - self.gpu_scale * gpu).max(0.0);
+        Ok(GpuStep { bucket, schedule, prepare, device, beside, idle, post })
     }
 
     /// The times of a step in the bucket at `place`.
@@ -210,11 +283,7 @@ impl GpuPredictor {
         draws: &mut Draws,
     ) -> Result<(StepSpans, String), PredictError> {
         let predicted = self.step(step)?;
-        let chunks = predicted.bucket.prefills();
-        let (device, host) = match self.ablation {
-            Some(Ablation::NoResiduals) => (1.0, 1.0),
-            _ => draws.next(&self.residuals, chunks, step.sequences.len() as u32),
-        };
+        let (device, host) = self.ratios(&predicted, step, draws);
         let ns = |time: f64| time.round().max(0.0) as u64;
         let device_ns = predicted.device * device + predicted.idle;
         let launch = self.launch_ns.min(device_ns);
@@ -224,7 +293,7 @@ impl GpuPredictor {
             launch_ns: ns(launch),
             wait_ns: ns(device_ns - launch),
             post_ns: ns(predicted.post * host),
-            gpu_ns: Some(ns(device_ns - self.overhead_ns)),
+            gpu_ns: Some(ns(device_ns - predicted.beside)),
         };
         Ok((spans, predicted.bucket.to_string()))
     }

@@ -16,7 +16,7 @@ mod work;
 pub use ablation::Ablation;
 pub use cpu::CpuPredictor;
 pub use executor::{IDLE_NS, PredictingExecutor};
-pub use gpu::{GpuPredictor, GpuStep};
+pub use gpu::{GpuPredictor, GpuStep, StepParts};
 pub use residuals::Draws;
 pub use timeline::{Costs, Issue, timeline};
 pub use work::{NAMES as STEP_VARIABLES, OF_DECODE, VARIABLES, variables};
@@ -29,7 +29,7 @@ use crate::profile::{Profile, Times};
 #[derive(Debug, Clone)]
 pub enum Predictor {
     /// On a CPU.
-    Cpu(CpuPredictor),
+    Cpu(Box<CpuPredictor>),
     /// On a GPU.
     Gpu(Box<GpuPredictor>),
 }
@@ -60,11 +60,72 @@ impl Predictor {
         engine: &EngineConfig,
     ) -> Result<Self, PredictError> {
         match &profile.times {
-            Times::Cpu(times) => Ok(Self::Cpu(CpuPredictor::new(&profile.meta, times, model))),
+            Times::Cpu(times) => {
+                Ok(Self::Cpu(Box::new(CpuPredictor::new(&profile.meta, times, model))))
+            }
             Times::Gpu(times) => {
                 let predictor = GpuPredictor::new(&profile.meta, times, model, engine)?;
                 Ok(Self::Gpu(Box::new(predictor)))
             }
+        }
+    }
+
+    /// Leaves a part of the prediction out, or replaces it.
+    ///
+    /// # Errors
+    /// A predictor of a CPU, which has no such parts.
+    pub fn ablate(&mut self, ablation: Ablation) -> Result<(), PredictError> {
+        match self {
+            Self::Cpu(_) => Err(PredictError::NoParts),
+            Self::Gpu(predictor) => {
+                predictor.ablate(ablation);
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets the GPU work `scale` times as long as predicted.
+    pub fn scale_gpu(&mut self, scale: f64) {
+        if let Self::Gpu(predictor) = self {
+            predictor.scale_gpu(scale);
+        }
+    }
+
+    /// (on the GPU, on the host until its tokens are known, on the host behind it) of a step, ns, without
+    /// residuals.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn parts(&self, step: Step<'_>) -> Result<StepParts, PredictError> {
+        match self {
+            Self::Cpu(_) => Err(PredictError::NoParts),
+            Self::Gpu(predictor) => predictor.parts(step),
+        }
+    }
+
+    /// How much of the time between a step's first and last kernel the GPU works, as a share.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn busy_share(&self, step: Step<'_>) -> Result<f64, PredictError> {
+        match self {
+            Self::Cpu(_) => Err(PredictError::NoParts),
+            Self::Gpu(predictor) => predictor.busy_share(step),
+        }
+    }
+
+    /// As [`Predictor::parts`], with residuals; and the step's bucket.
+    ///
+    /// # Errors
+    /// A step that the profile does not cover.
+    pub fn draw_parts(
+        &self,
+        step: Step<'_>,
+        draws: &mut Draws,
+    ) -> Result<(StepParts, String), PredictError> {
+        match self {
+            Self::Cpu(_) => Err(PredictError::NoParts),
+            Self::Gpu(predictor) => predictor.draw_parts(step, draws),
         }
     }
 
@@ -96,6 +157,9 @@ pub enum PredictError {
         /// The command that collects it.
         command: String,
     },
+    /// A predictor of a CPU, asked for what only one of a GPU has.
+    #[error("the profile is of a CPU: only predictions of a GPU can be taken apart")]
+    NoParts,
     /// A step of a size that was never measured.
     #[error(
         "the profile has no step of bucket {bucket}; collect it with `{command} --limits TOKENSxSEQUENCES`, the engine's `chunk_tokens` and `max_sequences`"

@@ -102,7 +102,7 @@ pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
         let size: StepSize =
             row.text(bucket).parse().map_err(|error| row.problem(bucket, format!("{error}")))?;
         let number = |column| number(&row, column);
-        let fitted = model.entry((eager, size)).or_insert_with(BucketModel::default);
+        let fitted = model.entry((eager, size)).or_default();
         let name = row.text(variable);
         if name == CONSTANT {
             fitted.constant = number(pooled)?;

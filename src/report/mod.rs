@@ -8,12 +8,14 @@ mod json;
 mod number;
 mod summary;
 mod table;
+mod waterfall;
 
 pub use directory::{MARKER, write};
 pub use json::{CaseJson, CheckJson, FigureJson};
 pub use number::{duration, interval, percent, signed_percent};
 use table::figures_table;
 pub use table::{Style, Times, overview_table};
+pub use waterfall::waterfall;
 
 use crate::compare::{Advice, CaseVerdict, Comparison};
 

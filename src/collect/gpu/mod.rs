@@ -93,52 +93,13 @@ pub fn measure_part(
     }
     let started_at = now();
     let device = loaded.device.clone().ok_or(CollectError::NoGpu)?;
-    let mut times = GpuTimes::default();
-    let mut measured: Vec<StepSize> = Vec::new();
-    let mut multiprocessors = 0;
-    for &limits in &settings.limits {
-        let buckets = Buckets::new(limits.0, limits.1);
-        let fresh = |size: &&StepSize| !measured.contains(size);
-        let sizes: Vec<StepSize> = buckets.all().iter().filter(fresh).copied().collect();
-        let mut forward = ready(model, settings.gpu_limits(limits), true)?;
-        multiprocessors = forward.multiprocessors();
-        let stream = INSTANCES * u64::from(process);
-        let mut bench = Bench::new(settings, process, stream, &mut forward, &buckets);
-        times.replays.extend(bench.all(&sizes, settings.contents, progress)?);
-        times.ops.extend(bench.ops(&sizes, progress)?);
-        if measured.is_empty() {
-            let most = sizes.iter().filter(|size| size.kind == StepKind::Decode).max();
-            let Some(&most) = most else { return Err(CollectError::SmallModel) };
-            times.launches = bench.launches(most)?;
-            let stream = VALIDATION_STREAM + u64::from(process);
-            let mut bench = Bench::new(settings, process, stream, &mut forward, &buckets);
-            times.validation = bench.validation(&sizes, settings.validation, progress)?;
-        }
-        drop(forward);
-        let few: Vec<StepSize> = sizes.iter().copied().filter(of_few_rows).collect();
-        for instance in 1..INSTANCES {
-            if few.is_empty() {
-                break;
-            }
-            let mut forward = ready(model, settings.gpu_limits(limits), true)?;
-            let mut bench =
-                Bench::new(settings, process, stream + instance, &mut forward, &buckets);
-            times.replays.extend(bench.all(&few, settings.contents, progress)?);
-        }
-        measured.extend(sizes);
-    }
-    let buckets = Buckets::new(settings.limits[0].0, settings.limits[0].1);
-    let mut forward = ready(model, settings.gpu_limits(settings.limits[0]), false)?;
-    let stream = EAGER_STREAM + u64::from(process);
-    let mut bench = Bench::new(settings, process, stream, &mut forward, &buckets);
-    times.eager = bench.eager(buckets.all(), EAGER_CONTENTS, progress)?;
-    drop(forward);
+    let part = Part { model, settings, process, progress };
+    let (times, multiprocessors) = part.measure()?;
     let runs = calibrate::serve(settings, loaded, process, progress)?;
+    let calibration = out.join(CALIBRATION);
+    std::fs::create_dir_all(&calibration).map_err(|e| FileError::io("create", &calibration, e))?;
     for served in &runs {
-        let dir = out.join(CALIBRATION).join(&served.name);
-        std::fs::create_dir_all(dir.parent().unwrap_or(out))
-            .map_err(|e| FileError::io("create", &dir, e))?;
-        run::write_compact(&served.run, &dir, Keep::Whole)?;
+        run::write_compact(&served.run, &calibration.join(&served.name), Keep::Whole)?;
     }
     let ids = runs.iter().filter_map(|served| served.run.meta.as_ref()?.run_id.clone());
     let meta = ProfileMeta {
@@ -166,22 +127,100 @@ pub fn measure_part(
     Ok(())
 }
 
+/// What one process measures on the bench.
+struct Part<'a> {
+    model: &'a Rc<GpuModel>,
+    settings: &'a Settings,
+    process: u32,
+    progress: Progress<'a>,
+}
+
+impl Part<'_> {
+    /// All of it, and the GPU's multiprocessors.
+    fn measure(&self) -> Result<(GpuTimes, u32), CollectError> {
+        let mut times = GpuTimes::default();
+        let mut measured: Vec<StepSize> = Vec::new();
+        let mut multiprocessors = 0;
+        for &limits in &self.settings.limits {
+            let buckets = Buckets::new(limits.0, limits.1);
+            let fresh = |size: &&StepSize| !measured.contains(size);
+            let sizes: Vec<StepSize> = buckets.all().iter().filter(fresh).copied().collect();
+            multiprocessors = self.graphs(limits, &buckets, &sizes, &mut times)?;
+            self.few_rows(limits, &buckets, &sizes, &mut times)?;
+            measured.extend(sizes);
+        }
+        self.eager(&mut times)?;
+        Ok((times, multiprocessors))
+    }
+
+    /// Steps as graphs and ops of `sizes`; with the first engine also what launching costs, and steps for
+    /// validation. Returns the GPU's multiprocessors.
+    fn graphs(
+        &self,
+        limits: (u32, u32),
+        buckets: &Buckets,
+        sizes: &[StepSize],
+        times: &mut GpuTimes,
+    ) -> Result<u32, CollectError> {
+        let (settings, process) = (self.settings, self.process);
+        let mut forward = self.ready(limits, true)?;
+        let stream = INSTANCES * u64::from(process);
+        let mut bench = Bench::new(settings, process, stream, &mut forward, buckets);
+        times.replays.extend(bench.all(sizes, settings.contents, self.progress)?);
+        times.ops.extend(bench.ops(sizes, self.progress)?);
+        if times.validation.is_empty() {
+            let most = sizes.iter().filter(|size| size.kind == StepKind::Decode).max();
+            times.launches = bench.launches(*most.ok_or(CollectError::SmallModel)?)?;
+            let stream = VALIDATION_STREAM + u64::from(process);
+            let mut bench = Bench::new(settings, process, stream, &mut forward, buckets);
+            times.validation = bench.validation(sizes, settings.validation, self.progress)?;
+        }
+        Ok(forward.multiprocessors())
+    }
+
+    /// Steps of few rows again, on further forward passes.
+    fn few_rows(
+        &self,
+        limits: (u32, u32),
+        buckets: &Buckets,
+        sizes: &[StepSize],
+        times: &mut GpuTimes,
+    ) -> Result<(), CollectError> {
+        let few: Vec<StepSize> = sizes.iter().copied().filter(of_few_rows).collect();
+        let further = if few.is_empty() { 1..1 } else { 1..INSTANCES };
+        for instance in further {
+            let mut forward = self.ready(limits, true)?;
+            let stream = INSTANCES * u64::from(self.process) + instance;
+            let mut bench = Bench::new(self.settings, self.process, stream, &mut forward, buckets);
+            times.replays.extend(bench.all(&few, self.settings.contents, self.progress)?);
+        }
+        Ok(())
+    }
+
+    /// Steps launch by launch, of the first engine.
+    fn eager(&self, times: &mut GpuTimes) -> Result<(), CollectError> {
+        let limits = self.settings.limits[0];
+        let buckets = Buckets::new(limits.0, limits.1);
+        let mut forward = self.ready(limits, false)?;
+        let stream = EAGER_STREAM + u64::from(self.process);
+        let mut bench = Bench::new(self.settings, self.process, stream, &mut forward, &buckets);
+        times.eager = bench.eager(buckets.all(), EAGER_CONTENTS, self.progress)?;
+        Ok(())
+    }
+
+    /// A forward pass that is warm, with graphs or without.
+    fn ready(&self, limits: (u32, u32), graphs: bool) -> Result<GpuForward, CollectError> {
+        let mut forward = GpuForward::new(Rc::clone(self.model), self.settings.gpu_limits(limits))?;
+        forward.warm_up()?;
+        if graphs {
+            forward.capture()?;
+        }
+        Ok(forward)
+    }
+}
+
 /// The bundle inside a part's folder.
 const PART: &str = "times";
-
-/// A forward pass that is warm, with graphs or without.
-fn ready(
-    model: &Rc<GpuModel>,
-    limits: GpuLimits,
-    graphs: bool,
-) -> Result<GpuForward, CollectError> {
-    let mut forward = GpuForward::new(Rc::clone(model), limits)?;
-    forward.warm_up()?;
-    if graphs {
-        forward.capture()?;
-    }
-    Ok(forward)
-}
 
 /// Whether a step is little more than reading the weights.
 fn of_few_rows(size: &StepSize) -> bool {

@@ -1,0 +1,79 @@
+//! Cases whose error is taken apart, and cases with a fault in their simulator.
+
+use super::judge::{self, recording_of};
+use super::sides::Stage;
+use super::{CaseFile, Gate, GateError, Judged};
+use crate::case::{Case, Side};
+use crate::profile::Times;
+use crate::study::{self, Evidence, Explained, Fault};
+
+/// Simulations that an explanation takes for each combination of known parts.
+const SEEDS: u32 = 4;
+
+impl Gate {
+    /// Where the error of a case's simulator comes from, by its recording's repeat with timed steps.
+    ///
+    /// # Errors
+    /// A case that is not predicted by simgate's simulator, has no such repeat, or cannot be predicted.
+    pub fn explain(
+        &self,
+        file: &CaseFile,
+        fault: Option<Fault>,
+    ) -> Result<Vec<Explained>, GateError> {
+        let case = Case::read(&file.path)?;
+        let Side::Native { profile, .. } = &case.sim else {
+            return Err(GateError::NotExplained { word: case.sim.word() });
+        };
+        let (sound, faulty) = (self.with_fault(None), self.with_fault(fault));
+        let context = sound.context(&|_, _, _| {});
+        let stage = Stage::new(&case, recording_of(file, &context), context)?;
+        let dir = stage.recording().to_owned();
+        let recorded = stage.recorded()?.ok_or(GateError::NoBaseline { dir: dir.clone() })?;
+        let traced = stage.traced()?.ok_or(GateError::NoTrace { dir })?;
+        let intact = stage.simulator(profile, Some(&recorded.side))?;
+        let context = faulty.context(&|_, _, _| {});
+        let broken = Stage::new(&case, recording_of(file, &context), context)?;
+        let native = broken.simulator(profile, Some(&recorded.side))?;
+        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
+        study::explain(Evidence {
+            native: &native,
+            intact: &intact,
+            workload: &stage.workload,
+            traced: &traced,
+            recorded: &recorded.side.runs,
+            seeds: SEEDS,
+        })
+        .map_err(failed)
+    }
+
+    /// Judges a case whose simulator has a fault, or none.
+    ///
+    /// # Errors
+    /// Whatever keeps it from a verdict.
+    pub fn judge_fault(&self, file: &CaseFile, fault: Option<Fault>) -> Result<Judged, GateError> {
+        let gate = self.with_fault(fault);
+        judge::judge(file, &gate.context(&|_, _, _| {}))
+    }
+
+    /// Whether a case's prediction has parts that can be left out: one from a profile of a GPU.
+    ///
+    /// # Errors
+    /// A faulty case, or a profile that cannot be read.
+    pub fn has_parts(&self, file: &CaseFile) -> Result<bool, GateError> {
+        let case = Case::read(&file.path)?;
+        let Side::Native { profile, .. } = &case.sim else { return Ok(false) };
+        if case.live_only {
+            return Ok(false);
+        }
+        let context = self.context(&|_, _, _| {});
+        let stage = Stage::new(&case, recording_of(file, &context), context)?;
+        let profile = stage.model.profile(profile, &stage.workload)?;
+        Ok(matches!(profile.times, Times::Gpu(_)))
+    }
+
+    fn with_fault(&self, fault: Option<Fault>) -> Self {
+        let mut gate = self.clone();
+        gate.settings.fault = fault;
+        gate
+    }
+}

@@ -1,0 +1,57 @@
+//! A waterfall: how single shares add up to a whole, as SVG.
+
+use plotters::prelude::*;
+
+const SIZE: (u32, u32) = (640, 360);
+
+/// Draws shares in percent, one after another, and their sum.
+pub fn waterfall(title: &str, shares: &[(String, f64)]) -> String {
+    let mut svg = String::new();
+    // Drawing into memory fails only where a font is missing, and then leaves the frame out.
+    let _ = draw(title, shares, &mut svg);
+    svg
+}
+
+fn draw(
+    title: &str,
+    shares: &[(String, f64)],
+    svg: &mut String,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut bars = Vec::new();
+    let mut from = 0.0;
+    for (name, share) in shares {
+        bars.push((name.as_str(), from, from + share));
+        from += share;
+    }
+    bars.push(("error", 0.0, from));
+    let ends = bars.iter().flat_map(|bar| [bar.1, bar.2]);
+    let low = ends.clone().fold(0.0, f64::min);
+    let high = ends.fold(0.0, f64::max);
+    let margin = ((high - low) * 0.1).max(0.1);
+    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&root)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0..bars.len(), low - margin..high + margin)?;
+    let name = |place: &usize| bars.get(*place).map_or(String::new(), |bar| bar.0.to_owned());
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(bars.len())
+        .x_label_formatter(&name)
+        .y_desc("percent")
+        .draw()?;
+    chart.draw_series(bars.iter().enumerate().map(|(place, &(name, from, to))| {
+        let color = match (name, to >= from) {
+            ("error", _) => RGBColor(90, 90, 90),
+            (_, true) => RGBColor(200, 80, 60),
+            (_, false) => RGBColor(60, 120, 200),
+        };
+        Rectangle::new([(place, from), (place + 1, to)], color.filled())
+    }))?;
+    root.present()?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! What a repeat with timed steps says of every step, beside what is predicted for it.
+
+use std::collections::BTreeMap;
+
+use crate::backend::BackendError;
+use crate::predict::{IDLE_NS, PredictError, Predictor, Step, StepParts};
+use crate::run::Run;
+
+/// A recorded step.
+#[derive(Debug, Clone)]
+pub(super) struct TrueStep {
+    /// Requests by their place in the run, with tokens computed now and tokens in the cache before.
+    pub items: Vec<(usize, u32, u32)>,
+    /// What it took, ns.
+    pub times: StepParts,
+    /// From when there was work until it began, ns.
+    pub delay: f64,
+    /// What is predicted for it, ns.
+    pub predicted: StepParts,
+}
+
+/// All of a recorded run.
+pub(super) struct Truth {
+    pub steps: Vec<TrueStep>,
+    /// The steps of each bucket, by their numbers.
+    by_bucket: BTreeMap<String, Vec<usize>>,
+}
+
+impl Truth {
+    /// Sets `run`, whose steps were timed on the GPU, beside what `predictor` says. `intact` tells how much of
+    /// the time between the first and the last kernel the GPU works; `tracing_ns` is what timing a step costs.
+    pub fn new(
+        run: &Run,
+        predictor: &Predictor,
+        intact: &Predictor,
+        tracing_ns: f64,
+    ) -> Result<Self, BackendError> {
+        let fault = |problem: String| BackendError::Failed(problem);
+        let places: BTreeMap<u64, usize> =
+            run.requests.iter().enumerate().map(|(i, r)| (r.request_id, i)).collect();
+        let mut items = vec![Vec::new(); run.steps.len()];
+        for plan in &run.plans {
+            let (step, request) = (items.get_mut(plan.step as usize), places.get(&plan.request_id));
+            if let (Some(step), Some(&request)) = (step, request) {
+                step.push((request, plan.tokens, plan.context));
+            }
+        }
+        let mut truth = Self { steps: Vec::new(), by_bucket: BTreeMap::new() };
+        let (mut ready, mut idle_ns, mut since) = (0, 0, 0_u32);
+        for (number, (record, items)) in run.steps.iter().zip(items).enumerate() {
+            let gpu = record.gpu_ns.ok_or_else(|| {
+                fault(format!("step {number} of the traced repeat has no gpu_ns: record it anew"))
+            })?;
+            let arrivals = items.iter().map(|item| run.requests[item.0].arrival_ns);
+            let had_work = arrivals.fold(ready, u64::max);
+            if record.start_ns.saturating_sub(ready) >= IDLE_NS {
+                (idle_ns, since) = (record.start_ns - ready, 0);
+            } else {
+                since = since.saturating_add(1);
+            }
+            let sequences: Vec<(u32, u32)> = items.iter().map(|item| (item.1, item.2)).collect();
+            let step = Step {
+                sequences: &sequences,
+                rows: 0,
+                decode_only: record.prefill_tokens == 0,
+                idle_ns,
+                steps_since_idle: since,
+            };
+            let failed = |error: PredictError| fault(error.to_string());
+            let predicted = predictor.parts(step).map_err(failed)?;
+            let gpu = gpu as f64 * intact.busy_share(step).map_err(failed)?;
+            truth.by_bucket.entry(record.bucket.clone()).or_default().push(number);
+            truth.steps.push(TrueStep {
+                items,
+                times: StepParts {
+                    gpu,
+                    before: (record.end_ns - record.start_ns) as f64 - gpu - tracing_ns,
+                    after: record.post_ns as f64,
+                },
+                delay: record.start_ns.saturating_sub(had_work) as f64,
+                predicted,
+            });
+            ready = record.end_ns + record.post_ns;
+        }
+        Ok(truth)
+    }
+
+    /// The step of `bucket` whose number is nearest to `number`, or that of this number where there is none.
+    pub fn nearest(&self, bucket: &str, number: usize) -> Option<&TrueStep> {
+        let last = self.steps.len().checked_sub(1)?;
+        let Some(alike) = self.by_bucket.get(bucket) else {
+            return self.steps.get(number.min(last));
+        };
+        let above = alike.partition_point(|&n| n < number).min(alike.len() - 1);
+        let below = above.saturating_sub(1);
+        let nearer = |&place: &usize| alike[place].abs_diff(number);
+        let place = [above, below].into_iter().min_by_key(nearer)?;
+        self.steps.get(alike[place])
+    }
+}
