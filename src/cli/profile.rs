@@ -7,8 +7,11 @@ use std::rc::Rc;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use simgate::backend::LoadedModel;
-use simgate::collect::{GpuSettings, Ranges, assemble, collect, measure_part, refit};
+use simgate::collect::{
+    GpuSettings, Ranges, ValidatedStep, assemble, collect, measure_part, refit, validate,
+};
 use simgate::model::{ModelConfig, Placement};
+use simgate::report::{Style, duration, overview_table, signed_percent};
 
 use super::progress::Bar;
 use super::say;
@@ -60,6 +63,10 @@ pub struct Profile {
     /// Measure nothing: fit the bundle in --out anew to the steps that were measured
     #[arg(long)]
     refit: bool,
+    /// Measure nothing: predict the random steps of the bundle in --out that nothing was fitted to, and print
+    /// predicted against measured times
+    #[arg(long, conflicts_with = "refit")]
+    validate: bool,
     /// The part to measure
     #[arg(long, hide = true)]
     part: Option<u32>,
@@ -114,6 +121,9 @@ impl Profile {
             say!("{} in {}", profile.times, self.out.display());
             return Ok(0);
         }
+        if self.validate {
+            return self.validation(&folder);
+        }
         match (self.device, self.part) {
             (Device::Cpu, _) => self.on_cpu(&folder),
             (Device::Cuda, Some(part)) => self.part(&folder, part),
@@ -136,6 +146,22 @@ impl Profile {
         bar.clear();
         profile.write(&self.out)?;
         say!("{} in {}", profile.times, self.out.display());
+        Ok(0)
+    }
+
+    fn validation(&self, folder: &Path) -> anyhow::Result<u8> {
+        let profile = simgate::profile::Profile::read(&self.out, "simgate profile")?;
+        let validation = validate(&profile, &ModelConfig::read(folder)?)?;
+        let rows: Vec<_> = validation.steps.iter().map(|step| (validated(step), None)).collect();
+        let header = ["bucket", "measured", "predicted", "error", "content", "where it comes from"];
+        say!("{}", overview_table(&header, &rows, Style::of_stdout()));
+        let [median, p95, bias] = validation.errors().map(|error| 100.0 * error);
+        say!(
+            "{} steps, {} refused: median absolute error {median:.2} %, 95th percentile {p95:.2} %, median error {bias:+.2} %; {}",
+            validation.steps.len(),
+            validation.refused(),
+            profile.meta.device
+        );
         Ok(0)
     }
 
@@ -206,3 +232,25 @@ impl Profile {
         Ok(0)
     }
 }
+
+/// A row of the table of validation steps; contents are cut where they are long.
+fn validated(step: &ValidatedStep) -> Vec<String> {
+    let content = step.measured.content.to_string();
+    let shown: String = content.chars().take(CONTENT_SHOWN).collect();
+    let rest = if shown.len() < content.len() { "..." } else { "" };
+    let predicted = match &step.predicted {
+        Ok(time) => duration(*time),
+        Err(error) => format!("refused: {error}"),
+    };
+    vec![
+        step.measured.bucket.to_string(),
+        duration(step.measured.wall.median as f64),
+        predicted,
+        step.error().map_or("-".to_owned(), signed_percent),
+        format!("{shown}{rest}"),
+        step.origin.split(';').next().unwrap_or_default().to_owned(),
+    ]
+}
+
+/// Characters of a content that a table shows.
+const CONTENT_SHOWN: usize = 32;

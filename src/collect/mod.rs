@@ -13,7 +13,10 @@ mod gpu;
 mod speed;
 
 pub use cpu::collect;
-pub use gpu::{Settings as GpuSettings, assemble, measure_part, part_is_whole, refit};
+pub use gpu::{
+    Settings as GpuSettings, ValidatedStep, Validation, assemble, measure_part, part_is_whole,
+    refit, validate,
+};
 pub use speed::{SHAPES, Shape, Speed, Timing, speed};
 
 /// How far a profile reaches. Nothing beyond is ever predicted.

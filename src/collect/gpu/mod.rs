@@ -21,10 +21,12 @@ mod least_squares;
 mod ops;
 mod replays;
 mod served;
+mod validate;
 
 pub use assemble::{assemble, part_is_whole, refit};
 use contents::Capacity;
 use replays::Bench;
+pub use validate::{ValidatedStep, Validation, validate};
 
 /// How far the profile of a GPU reaches, and how much of it is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
