@@ -66,33 +66,29 @@ impl Range {
         self.build(self.fewest_tokens, sequences, self.fewest_chunks(sequences), &mut |_| 0)
     }
 
-    /// Its most: as many sequences as there may be, each as long as the KV blocks allow.
-    pub fn most(&self, capacity: Capacity) -> Content {
-        let StepSize { tokens, sequences, .. } = self.bucket;
-        self.uniform(tokens, sequences, capacity.max_context, capacity)
-    }
-
-    /// Few sequences, the longest that there may be.
-    pub fn longest(&self, capacity: Capacity) -> Content {
-        self.uniform(self.fewest_tokens, self.fewest_sequences, capacity.max_context, capacity)
-    }
-
-    /// As many chunks as there may be: of fewest sequences at the start of their prompts, and of most as long as
-    /// the KV blocks allow.
-    pub fn crowded(&self, capacity: Capacity) -> [Content; 2] {
-        let chunks = |tokens: u32, sequences: u32| match self.bucket.kind {
-            StepKind::Decode => 0,
-            StepKind::Prefill => sequences,
-            StepKind::Mixed => (sequences - 1).min(tokens - sequences).max(1),
-        };
-        let few = (self.fewest_tokens, self.fewest_sequences);
-        let few = (few.0.max(2 * few.1 - 1).min(self.bucket.tokens), few.1);
-        let many = (self.bucket.tokens, self.bucket.sequences);
-        let at_start = self.build(few.0, few.1, chunks(few.0, few.1), &mut |_| 0);
-        let filled = shrink(capacity.max_context, capacity, |context| {
-            self.build(many.0, many.1, chunks(many.0, many.1), &mut |_| context)
-        });
-        [at_start, filled]
+    /// Its corners: fewest and most tokens, sequences and chunks, at the start of every prompt and as far into it
+    /// as the KV blocks allow; and for mixtures one chunk far into its prompt beside short sequences, and one at
+    /// its start beside long ones.
+    pub fn corners(&self, capacity: Capacity) -> Vec<Content> {
+        let mut corners = Vec::new();
+        for tokens in [self.fewest_tokens, self.bucket.tokens] {
+            for sequences in [self.fewest_sequences, self.most_sequences(tokens)] {
+                let most_chunks = self.most_chunks(tokens, sequences);
+                for chunks in [self.fewest_chunks(sequences), most_chunks] {
+                    for context in [0, capacity.max_context] {
+                        corners.push(shrink(context, capacity, |context| {
+                            self.build(tokens, sequences, chunks, &mut |_| context)
+                        }));
+                    }
+                }
+            }
+        }
+        if self.bucket.kind == StepKind::Mixed {
+            corners.extend(self.lopsided(capacity));
+        }
+        let mut seen = std::collections::HashSet::new();
+        corners.retain(|content| seen.insert(content.clone()));
+        corners
     }
 
     /// One chunk far into its prompt beside short sequences, and one at its start beside long ones.
@@ -109,12 +105,27 @@ impl Range {
     /// As many sequences as there may be, each with `context` tokens in the cache or as many as fit.
     pub fn full(&self, context: u32, capacity: Capacity) -> Content {
         let StepSize { tokens, sequences, .. } = self.bucket;
-        self.uniform(tokens, sequences, context, capacity)
-    }
-
-    fn uniform(&self, tokens: u32, sequences: u32, context: u32, capacity: Capacity) -> Content {
         let chunks = self.fewest_chunks(sequences);
         shrink(context, capacity, |context| self.build(tokens, sequences, chunks, &mut |_| context))
+    }
+
+    /// Most sequences of so many tokens.
+    fn most_sequences(&self, tokens: u32) -> u32 {
+        let most = match self.bucket.kind {
+            StepKind::Decode => tokens,
+            StepKind::Prefill => tokens / 2,
+            StepKind::Mixed => tokens - 1,
+        };
+        self.bucket.sequences.min(most)
+    }
+
+    /// Most chunks among so many sequences: each has two tokens at least.
+    fn most_chunks(&self, tokens: u32, sequences: u32) -> u32 {
+        match self.bucket.kind {
+            StepKind::Decode => 0,
+            StepKind::Prefill => sequences,
+            StepKind::Mixed => (tokens - sequences).min(sequences - 1).max(1),
+        }
     }
 
     fn fewest_chunks(&self, sequences: u32) -> u32 {
@@ -132,23 +143,15 @@ impl Range {
         let tokens = between(self.fewest_tokens, self.bucket.tokens, random);
         let sequences = match kind {
             StepKind::Decode => tokens,
-            _ => {
-                let most = match kind {
-                    StepKind::Prefill => tokens / 2,
-                    _ => tokens - 1,
-                };
-                between(self.fewest_sequences, self.bucket.sequences.min(most), random)
-            }
+            _ => between(self.fewest_sequences, self.most_sequences(tokens), random),
         };
         let chunks = match kind {
             StepKind::Decode => 0,
             StepKind::Prefill => sequences,
-            // Each of `chunks` has two tokens at least.
             StepKind::Mixed => {
-                let most = (tokens - sequences).min(sequences - 1).max(1);
                 let few = 1 + random.below(4) as u32;
                 let wanted = [1, 1, few, between(1, 16, random)][random.below(4) as usize];
-                wanted.min(most)
+                wanted.min(self.most_chunks(tokens, sequences))
             }
         };
         // Tiny contexts are rare in service.
@@ -258,11 +261,8 @@ mod tests {
             let mut random = Random::new(seed, 0);
             for &bucket in buckets.all() {
                 let range = Range::of(bucket, &buckets);
-                let mut contents = vec![range.least(), range.most(CAPACITY), range.longest(CAPACITY), range.full(600, CAPACITY)];
-                if bucket.kind == StepKind::Mixed {
-                    contents.extend(range.crowded(CAPACITY));
-                    contents.extend(range.lopsided(CAPACITY));
-                }
+                let mut contents = range.corners(CAPACITY);
+                contents.extend([range.least(), range.full(600, CAPACITY)]);
                 contents.extend((0..4).map(|_| range.draw(CAPACITY, &mut random)));
                 for content in contents {
                     let size = StepSize::of_tokens(content.0.iter().map(|s| s.0));

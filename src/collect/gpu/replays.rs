@@ -79,13 +79,7 @@ impl<'a> Bench<'a> {
         for (done, &bucket) in sizes.iter().enumerate() {
             progress("steps as graphs", done as u64, sizes.len() as u64);
             let range = Range::of(bucket, self.buckets);
-            let mut corners =
-                vec![range.least(), range.most(self.capacity), range.longest(self.capacity)];
-            if bucket.kind == StepKind::Mixed {
-                corners.extend(range.crowded(self.capacity));
-                corners.extend(range.lopsided(self.capacity));
-            }
-            for content in corners {
+            for content in range.corners(self.capacity) {
                 entries.push(self.time(content)?);
             }
             if bucket.kind == StepKind::Decode || bucket.sequences == 1 {
