@@ -52,13 +52,13 @@ pub struct Profile {
     #[arg(long, default_value_t = 10_000)]
     kv_blocks: u32,
     /// Processes that measure a part each, on a GPU
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     processes: u32,
     /// Random contents of each bucket and process, on a GPU
-    #[arg(long, default_value_t = 14)]
+    #[arg(long, default_value_t = 6)]
     contents: u32,
     /// Random steps of each process that nothing is fitted to, on a GPU
-    #[arg(long, default_value_t = 140)]
+    #[arg(long, default_value_t = 200)]
     validation: u32,
     /// Measure nothing: fit the bundle in --out anew to the steps that were measured
     #[arg(long)]

@@ -3,6 +3,8 @@
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (640, 360);
+/// Half a bar.
+const LABEL_OFFSET: i32 = 46;
 
 /// Draws shares in percent, one after another, and their sum.
 pub fn waterfall(title: &str, shares: &[(String, f64)]) -> String {
@@ -42,6 +44,8 @@ fn draw(
         .disable_x_mesh()
         .x_labels(bars.len())
         .x_label_formatter(&name)
+        // Names stand below their bars, not at their left ends.
+        .x_label_offset(LABEL_OFFSET)
         .y_desc("percent")
         .draw()?;
     chart.draw_series(bars.iter().enumerate().map(|(place, &(name, from, to))| {

@@ -9,7 +9,7 @@ use crate::profile::{Content, ReplayEntry, TimeSpread};
 use crate::stats::{Random, percentiles};
 
 /// Times of each step, with and without events.
-const SAMPLES: usize = 4;
+const SAMPLES: usize = 3;
 /// How far a step between two measured ones may lie from the line between them.
 const BEND: f64 = 0.01;
 /// Contexts that are not parted further, and those that a refinement begins with.

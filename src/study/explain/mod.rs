@@ -57,6 +57,10 @@ impl Known {
         Self(self.0 | (1 << part as u8))
     }
 
+    fn without(self, part: Part) -> Self {
+        Self(self.0 & !(1 << part as u8))
+    }
+
     fn all() -> impl Iterator<Item = Self> {
         (0..1 << Part::ALL.len()).map(Self)
     }
@@ -71,6 +75,8 @@ pub struct Explained {
     pub error: f64,
     /// What each part contributes to it, by [`Part::ALL`].
     pub shares: [f64; 4],
+    /// How wrong the figure still is when each part is the only one that is not known.
+    pub alone: [f64; 4],
     /// What remains when all parts are known, less what timing costs: the traced repeat against the others.
     pub remainder: f64,
     /// ln of the figure with all parts known, as they were, over the traced repeat's.
@@ -78,15 +84,15 @@ pub struct Explained {
 }
 
 impl Explained {
-    /// The part that an error beyond `limit` comes from most; `None` for a smaller error.
+    /// The part that an error beyond `limit` comes from; `None` for a smaller error. It is the one that leaves
+    /// most of the error when all others are known: plans also follow from times, so that a share of theirs may
+    /// be what wrong times did.
     pub fn culprit(&self, limit: f64) -> Option<Part> {
         if self.error.abs() <= limit {
             return None;
         }
-        // What pulls the error to its side.
-        let pull = |place: &usize| self.shares[*place] * self.error.signum();
-        let most = (0..Part::ALL.len()).max_by(|a, b| pull(a).total_cmp(&pull(b)))?;
-        (pull(&most) > 0.0).then(|| Part::ALL[most])
+        let left = |part: &Part| self.alone[*part as usize].abs();
+        Part::ALL.into_iter().max_by(|a, b| left(a).total_cmp(&left(b)))
     }
 }
 
@@ -153,6 +159,7 @@ pub fn explain(evidence: Evidence<'_>) -> Result<Vec<Explained>, BackendError> {
                 figure,
                 error: simulated - recorded[place],
                 shares: Part::ALL.map(|part| -shapley(part, &at)),
+                alone: Part::ALL.map(|part| at(Known(15).without(part)) - complete),
                 remainder: complete - recorded[place],
                 reproduced: again[place] - traced,
             });
@@ -241,10 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn the_culprit_pulls_to_the_side_of_the_error() {
+    fn the_culprit_is_what_leaves_most_of_the_error() {
         let figure = Figure { metric: Metric::Tbt, percentile: Percentile::ALL[0] };
-        let explained =
-            |error, shares| Explained { figure, error, shares, remainder: 0.0, reproduced: 0.0 };
+        let explained = |error, alone| Explained {
+            figure,
+            error,
+            shares: alone,
+            alone,
+            remainder: 0.0,
+            reproduced: 0.0,
+        };
         assert_eq!(explained(-0.1, [0.05, -0.15, 0.0, 0.0]).culprit(0.02), Some(Part::Gpu));
         assert_eq!(explained(0.01, [0.05, -0.04, 0.0, 0.0]).culprit(0.02), None);
     }

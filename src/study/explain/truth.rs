@@ -74,7 +74,7 @@ impl Truth {
                 items,
                 times: StepParts {
                     gpu,
-                    before: (record.end_ns - record.start_ns) as f64 - gpu - tracing_ns,
+                    before: ((record.end_ns - record.start_ns) as f64 - gpu - tracing_ns).max(0.0),
                     after: record.post_ns as f64,
                 },
                 delay: record.start_ns.saturating_sub(had_work) as f64,
