@@ -12,6 +12,7 @@ mod accept;
 mod bench;
 mod check;
 mod compare;
+mod errors;
 mod explain;
 mod new;
 #[cfg(feature = "candle")]
@@ -67,6 +68,7 @@ enum Command {
     RecordProcess(record::RecordProcess),
     Accept(accept::Accept),
     Spread(spread::SpreadCommand),
+    Errors(errors::Errors),
     Explain(explain::Explain),
     Ablations(explain::Ablations),
     #[cfg(feature = "candle")]
@@ -134,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Workload(workload) => workload.run(),
         Command::Real(real) => real.run(),
         Command::Sim(sim) => sim.run(),
+        Command::Errors(errors) => errors.run(),
         Command::Explain(explain) => explain.run(),
         Command::Ablations(ablations) => ablations.run(),
         #[cfg(feature = "candle")]

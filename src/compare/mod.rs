@@ -12,6 +12,7 @@ mod result;
 mod samples;
 mod side;
 mod spread;
+mod step_figures;
 mod tolerance;
 mod verdict;
 
@@ -27,5 +28,6 @@ pub use result::FigureResult;
 pub use samples::{Samples, samples_of};
 pub use side::{Kappas, Origin, Rules, Side, SideSummary, Spreads};
 pub use spread::{Spread, spreads};
+pub use step_figures::{StepFigure, step_figures};
 pub use tolerance::{Tolerance, Tolerances};
 pub use verdict::{Mark, Verdict};

@@ -55,6 +55,14 @@ impl Gate {
         judge::judge(file, &gate.context(&|_, _, _| {}))
     }
 
+    /// Whether simgate's simulator predicts a case.
+    ///
+    /// # Errors
+    /// A faulty case.
+    pub fn is_predicted(&self, file: &CaseFile) -> Result<bool, GateError> {
+        Ok(matches!(Case::read(&file.path)?.sim, Side::Native { .. }))
+    }
+
     /// Whether a case's prediction has parts that can be left out: one from a profile of a GPU.
     ///
     /// # Errors

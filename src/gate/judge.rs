@@ -11,7 +11,8 @@ use super::sides::{Elsewhere, Stage};
 use super::{Context, GateError, provenance};
 use crate::case::{Case, Side};
 use crate::compare::{
-    self, CaseVerdict, Comparison, Figure, FigureResult, Rules, Tolerances, Verdict, compare,
+    self, CaseVerdict, Comparison, Figure, FigureResult, Rules, StepFigure, Tolerances, Verdict,
+    compare,
 };
 use crate::report::{self, Report, duration, percent, signed_percent};
 use crate::workload::Workload;
@@ -23,6 +24,8 @@ pub struct Judged {
     pub case: Case,
     /// Its comparison.
     pub comparison: Comparison,
+    /// How long whole steps take on both sides.
+    pub steps: Vec<StepFigure>,
     /// A live real side against the recorded one.
     pub baseline: Option<Comparison>,
     /// Against recordings from other machines, by their folder's name: shown, never judged.
@@ -245,6 +248,7 @@ fn judge_sides(
     let shown = Rules { tolerances: Tolerances::None, ..rules.clone() };
     rules.lent = anew(&shown)?.as_ref().map(Comparison::spreads);
     let comparison = compare(&real.side, &sim.side, &rules)?;
+    let steps = compare::step_figures(&real.side, &sim.side);
     let baseline = anew(&Rules { tolerances: comparison.gated(), ..rules.clone() })?;
     let elsewhere = if live { Vec::new() } else { stage.recorded_elsewhere()? };
     let mut cross = Vec::new();
@@ -269,7 +273,7 @@ fn judge_sides(
         .runs
         .iter()
         .find_map(|run| Some(run.meta.as_ref()?.device.as_ref()?.name.clone()));
-    Ok(Judged { case, comparison, baseline, cross, notes, fingerprints, device, live })
+    Ok(Judged { case, comparison, steps, baseline, cross, notes, fingerprints, device, live })
 }
 
 /// Both sides. One that is compared with itself gives every other process to the sim side; served anew, it

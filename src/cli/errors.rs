@@ -1,0 +1,120 @@
+//! `simgate errors`: how far every prediction lies from what was recorded, in one table.
+
+use clap::Args;
+use simgate::compare::{FigureResult, Metric, Percentile, StepFigure};
+use simgate::gate::{CaseFile, Judged, Settings};
+use simgate::report::{Style, duration, interval, overview_table, percent, signed_percent};
+
+use super::{Project, say};
+
+/// Show how far predictions lie from recordings
+///
+/// A row for each case and each of TTFT, TBT and the time of whole steps at p50, p90 and p99; below them the
+/// largest error of each. Nothing is written, and no snapshot is looked at.
+///
+/// Example: simgate errors h200 --markdown
+#[derive(Debug, Args)]
+pub struct Errors {
+    /// Only cases whose name contains this
+    filter: Option<String>,
+    /// Print Markdown
+    #[arg(long)]
+    markdown: bool,
+    #[command(flatten)]
+    project: Project,
+}
+
+const HEADER: [&str; 9] =
+    ["case", "figure", "real", "sim", "error", "interval", "noise", "kappa", "tolerance"];
+
+impl Errors {
+    /// Judges and prints.
+    pub fn run(&self) -> anyhow::Result<u8> {
+        let gate = self.project.gate(Settings::from_env())?;
+        let filter = self.filter.as_deref().unwrap_or_default();
+        let meant = |file: &&CaseFile| file.name.contains(filter) || file.relative.contains(filter);
+        let mut rows = Vec::new();
+        let mut worst: Vec<(String, f64, String)> = Vec::new();
+        let mut devices: Vec<String> = Vec::new();
+        for file in gate.case_files()?.iter().filter(meant) {
+            if gate.skips(file).is_some() || !gate.is_predicted(file)? {
+                continue;
+            }
+            let judged = gate.judge_fault(file, None)?;
+            for (figure, error, row) in figures(&file.name, &judged) {
+                rows.push((row, None));
+                match worst.iter_mut().find(|(of, ..)| *of == figure) {
+                    None => worst.push((figure, error, file.name.clone())),
+                    Some(worst) if error.abs() > worst.1.abs() => {
+                        (worst.1, worst.2) = (error, file.name.clone());
+                    }
+                    Some(_) => {}
+                }
+            }
+            devices.extend(judged.device.filter(|device| !devices.contains(device)));
+        }
+        anyhow::ensure!(!rows.is_empty(), "no case with `{filter}` in its name is predicted");
+        let style = if self.markdown { Style::Markdown } else { Style::Plain };
+        say!("{}", overview_table(&HEADER, &rows, style));
+        let worst: Vec<_> = worst
+            .into_iter()
+            .map(|(figure, error, case)| (vec![figure, signed_percent(error), case], None))
+            .collect();
+        say!("{}", overview_table(&["figure", "largest error", "case"], &worst, style));
+        let commit = simgate::COMMIT.unwrap_or("unknown commit");
+        say!("{}; simgate {commit}", devices.join(", "));
+        Ok(0)
+    }
+}
+
+/// (figure, error, row) of everything that the table has of a case.
+fn figures(case: &str, judged: &Judged) -> Vec<(String, f64, Vec<String>)> {
+    let mut all = Vec::new();
+    for figure in &judged.comparison.figures {
+        if matches!(figure.figure.metric, Metric::Ttft | Metric::Tbt) {
+            let name = figure.figure.to_string();
+            all.push((name.clone(), figure.error(), row(case, &name, figure)));
+        }
+    }
+    for step in &judged.steps {
+        let name = format!("step.{}", percentile(step.percentile));
+        let error = step.sim_ns / step.real_ns - 1.0;
+        all.push((name.clone(), error, step_row(case, &name, step)));
+    }
+    all
+}
+
+fn percentile(percentile: Percentile) -> &'static str {
+    ["p50", "p90", "p99"][percentile as usize]
+}
+
+fn row(case: &str, name: &str, figure: &FigureResult) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    vec![
+        case.to_owned(),
+        name.to_owned(),
+        duration(figure.real_ns),
+        duration(figure.sim_ns),
+        signed_percent(figure.error()),
+        or_dash(figure.interval().map(interval)),
+        or_dash(figure.noise.map(|noise| percent(noise.exp_m1()))),
+        or_dash(figure.kappa.map(|kappa| format!("{kappa:.2}"))),
+        or_dash(figure.tolerance.map(|tolerance| percent(tolerance.fraction()))),
+    ]
+}
+
+fn step_row(case: &str, name: &str, step: &StepFigure) -> Vec<String> {
+    let (low, high) = step.estimate.interval();
+    let noise = step.noise.map(|noise| percent(noise.exp_m1()));
+    vec![
+        case.to_owned(),
+        name.to_owned(),
+        duration(step.real_ns),
+        duration(step.sim_ns),
+        signed_percent(step.sim_ns / step.real_ns - 1.0),
+        interval((low.exp_m1(), high.exp_m1())),
+        noise.unwrap_or_else(|| "-".to_owned()),
+        "-".to_owned(),
+        "-".to_owned(),
+    ]
+}
