@@ -95,7 +95,9 @@ impl Draws {
         let process = (self.process % series.processes.len() as u64) as usize;
         let (begin, end) = series.processes[process];
         let jump = self.random.unit() < 1.0 / MEAN_BLOCK;
-        let at = match self.next[class].filter(|&at| at < end && !jump) {
+        let at = match self.next[class].filter(|_| !jump) {
+            // Behind the last one comes the first again, so that all are drawn equally often.
+            Some(at) if at >= end => begin,
             Some(at) => at,
             None => begin + self.random.below((end - begin) as u64) as usize,
         };
