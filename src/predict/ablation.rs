@@ -1,8 +1,6 @@
 //! Predictions with one part left out, or replaced by what other simulators have: what each part is worth, and
 //! faults that the gate must catch.
 
-use super::gpu::GpuPredictor;
-
 /// A part of the prediction of a GPU that is left out or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ablation {
@@ -46,6 +44,10 @@ pub(super) struct Parts {
     pub issue: f64,
     /// `device`, were all layers the first one.
     pub one_layer: f64,
+    /// What an ordinary step takes beside the GPU's own time.
+    pub usual_beside_gpu: f64,
+    /// The model's layers.
+    pub layers: f64,
 }
 
 impl Ablation {
@@ -67,16 +69,16 @@ impl Ablation {
     }
 
     /// What it leaves of a step.
-    pub(super) fn apply(self, parts: Parts, predictor: &GpuPredictor, chunks: bool) -> Parts {
+    pub(super) fn apply(self, parts: Parts, chunks: bool) -> Parts {
         let (none, gpu) = ([0.0; 3], parts.gpu);
         match self {
             Self::NoHost => Parts { host: none, device: gpu, ..parts },
             Self::AdditiveConstant => {
-                Parts { host: none, device: gpu + predictor.usual_beside_gpu(), ..parts }
+                Parts { host: none, device: gpu + parts.usual_beside_gpu, ..parts }
             }
             Self::HostOnly => Parts { device: parts.issue, ..parts },
             Self::PerLayerConstant => {
-                let constant = if chunks { PER_LAYER_NS * predictor.layers() } else { 0.0 };
+                let constant = if chunks { PER_LAYER_NS * parts.layers } else { 0.0 };
                 Parts { host: none, device: gpu + constant, ..parts }
             }
             Self::TemplateAttention => {

@@ -219,9 +219,18 @@ impl GpuPredictor {
         }
         let mut idle = self.idle_extra(step.idle_ns, step.steps_since_idle);
         if let Some(ablation) = self.ablation {
-            let one_layer = device * self.ops.one_layer_share(bucket);
-            let parts = Parts { host, device, gpu, idle, attention, issue, one_layer };
-            let changed = ablation.apply(parts, self, chunks);
+            let parts = Parts {
+                host,
+                device,
+                gpu,
+                idle,
+                attention,
+                issue,
+                one_layer: device * self.ops.one_layer_share(bucket),
+                usual_beside_gpu: self.usual_beside_gpu(),
+                layers: self.layers,
+            };
+            let changed = ablation.apply(parts, chunks);
             (host, device, idle) = (changed.host, changed.device, changed.idle);
         }
         let [schedule, prepare, post] = host;
@@ -318,12 +327,8 @@ impl GpuPredictor {
         Ok(text)
     }
 
-    pub(super) fn layers(&self) -> f64 {
-        self.layers
-    }
-
     /// What an ordinary step takes beside the GPU's own time, ns.
-    pub(super) fn usual_beside_gpu(&self) -> f64 {
+    fn usual_beside_gpu(&self) -> f64 {
         let of = |line: &Line| line.at(line.range().0).unwrap_or_default();
         self.overhead_ns + self.host[0].iter().map(of).sum::<f64>()
     }

@@ -15,6 +15,7 @@ use crate::files::{
 mod content;
 mod cpu;
 mod gpu;
+mod gpu_tables;
 mod step_model;
 
 pub use content::{Content, ContentError};
@@ -35,7 +36,7 @@ type Files = Vec<(&'static str, TableWriter)>;
 
 /// The files of a bundle in `dir`, packed or not.
 pub fn files(dir: &Path) -> Vec<PathBuf> {
-    let names = cpu::FILES.into_iter().chain(gpu::FILES).chain([META]);
+    let names = cpu::FILES.into_iter().chain(gpu_tables::FILES).chain([META]);
     let found = names.map(|name| find(dir, name));
     found.filter_map(|file| file.ok().flatten()).collect()
 }

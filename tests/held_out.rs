@@ -1,0 +1,58 @@
+//! Held-out workloads were served on the machine of their profile after it was measured, and nothing of them went
+//! into it.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use simgate::profile::Profile;
+use simgate::run;
+
+/// The bundles of GPUs that are committed, with the folder of their model's baselines.
+fn bundles() -> Vec<(PathBuf, PathBuf)> {
+    let mut found = Vec::new();
+    for hardware in std::fs::read_dir(support::root().join("baselines")).unwrap().flatten() {
+        let Ok(profiles) = std::fs::read_dir(hardware.path().join("profiles")) else { continue };
+        for bundle in profiles.flatten().map(|entry| entry.path()) {
+            let model = hardware.path().join(bundle.file_name().unwrap());
+            found.extend(bundle.join("replays.csv.zst").is_file().then_some((bundle, model)));
+        }
+    }
+    found
+}
+
+#[test]
+fn held_out_workloads_were_served_after_their_profile_and_are_not_in_it() {
+    let bundles = bundles();
+    if bundles.is_empty() {
+        println!("skipped: no profile of a GPU is committed");
+    }
+    for (bundle, model) in bundles {
+        let profile = Profile::read(&bundle, "").unwrap();
+        let calibration = std::fs::read_dir(bundle.join("calibration")).unwrap().flatten();
+        let runs = calibration.map(|dir| run::read(&dir.path()).unwrap());
+        let fitted: BTreeSet<String> = runs.map(|run| run::request_hash(&run)).collect();
+        assert!(!fitted.is_empty(), "{} has no calibration runs", bundle.display());
+        let mut held_out = 0;
+        for case in std::fs::read_dir(&model).unwrap().flatten().map(|entry| entry.path()) {
+            let name = case.file_name().unwrap().to_string_lossy().into_owned();
+            if !name.starts_with("held-out-") || !case.is_dir() {
+                continue;
+            }
+            held_out += 1;
+            for dir in run::read_repeats(&case).unwrap() {
+                let run = run::read(&dir).unwrap();
+                let meta = run.meta.as_ref().unwrap();
+                // Both are RFC 3339 to the second in UTC, so their order is that of their text.
+                assert!(meta.started_at > Some(profile.meta.ended_at.clone()), "{}", dir.display());
+                let uuid = meta.device.as_ref().and_then(|device| device.uuid.clone());
+                assert_eq!(uuid, profile.meta.device_uuid, "{}", dir.display());
+                let id = meta.run_id.clone().unwrap();
+                assert!(!profile.meta.run_ids.contains(&id), "{}", dir.display());
+                assert!(!fitted.contains(&run::request_hash(&run)), "{}", dir.display());
+            }
+        }
+        assert!(held_out >= 4, "{}: {held_out} held-out workloads", model.display());
+    }
+}
