@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use simgate::profile::Profile;
-use simgate::run;
+use simgate::run::{self, RequestRecord, Run};
 
 /// The bundles of GPUs that are committed, with the folder of their model's baselines.
 fn bundles() -> Vec<(PathBuf, PathBuf)> {
@@ -22,6 +22,15 @@ fn bundles() -> Vec<(PathBuf, PathBuf)> {
     found
 }
 
+/// Arrival, prompt tokens and output tokens of a request.
+type Served = (u64, u32, u32);
+
+/// What a run served.
+fn served(run: &Run) -> Vec<Served> {
+    let of = |r: &RequestRecord| (r.arrival_ns, r.prefill_tokens, r.decode_tokens);
+    run.requests.iter().map(of).collect()
+}
+
 #[test]
 fn held_out_workloads_were_served_after_their_profile_and_are_not_in_it() {
     let bundles = bundles();
@@ -32,7 +41,7 @@ fn held_out_workloads_were_served_after_their_profile_and_are_not_in_it() {
         let profile = Profile::read(&bundle, "").unwrap();
         let calibration = std::fs::read_dir(bundle.join("calibration")).unwrap().flatten();
         let runs = calibration.map(|dir| run::read(&dir.path()).unwrap());
-        let fitted: BTreeSet<String> = runs.map(|run| run::request_hash(&run)).collect();
+        let fitted: BTreeSet<Vec<Served>> = runs.map(|run| served(&run)).collect();
         assert!(!fitted.is_empty(), "{} has no calibration runs", bundle.display());
         let mut held_out = 0;
         for case in std::fs::read_dir(&model).unwrap().flatten().map(|entry| entry.path()) {
@@ -50,7 +59,7 @@ fn held_out_workloads_were_served_after_their_profile_and_are_not_in_it() {
                 assert_eq!(uuid, profile.meta.device_uuid, "{}", dir.display());
                 let id = meta.run_id.clone().unwrap();
                 assert!(!profile.meta.run_ids.contains(&id), "{}", dir.display());
-                assert!(!fitted.contains(&run::request_hash(&run)), "{}", dir.display());
+                assert!(!fitted.contains(&served(&run)), "{}", dir.display());
             }
         }
         assert!(held_out >= 4, "{}: {held_out} held-out workloads", model.display());
