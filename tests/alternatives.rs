@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use simgate::collect::validate;
 use simgate::model::{AttentionWork, ModelConfig, StepKind, StepSize};
-use simgate::predict::variables;
+use simgate::predict::{IDLE_NS, variables};
 use simgate::profile::{GpuTimes, Profile, ReplayEntry, Times};
 use simgate::run;
 use smartcore::ensemble::random_forest_regressor::{
@@ -48,9 +48,13 @@ fn measured(work: &AttentionWork, times: &GpuTimes, bundle: &Path) -> Vec<Sample
         for plan in &run.plans {
             sequences[plan.step as usize].push((plan.tokens, plan.context));
         }
-        for (step, sequences) in
-            run.steps.iter().zip(sequences).filter(|(s, _)| s.idle_before_ns < 20_000)
-        {
+        // As the step model: not the three steps behind idle time.
+        let mut since = 3;
+        for (step, sequences) in run.steps.iter().zip(sequences) {
+            since = if step.idle_before_ns >= IDLE_NS { 0 } else { since + 1 };
+            if since < 3 {
+                continue;
+            }
             let bucket = step.bucket.parse().unwrap();
             samples.push(sample(work, bucket, &sequences, step.launch_ns + step.wait_ns));
         }

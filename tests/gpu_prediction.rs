@@ -221,7 +221,9 @@ fn bundle(config: &ModelConfig, folder: &Path, dir: &Path) -> Profile {
         issue: spread(8e4),
         samples: 1,
     });
-    times.launches.push(LaunchEntry { process: 0, name: "issue".into(), value: 3_000.0 });
+    for name in ["issue", "round_trip", "wait", "graph_gap", "eager_gap", "queue_depth"] {
+        times.launches.push(LaunchEntry { process: 0, name: name.into(), value: 3_000.0 });
+    }
     let meta = ProfileMeta {
         schema_version: 1,
         model: "qwen3-0.6b".into(),
@@ -419,12 +421,7 @@ fn faulty_tables_of_a_bundle_are_named_with_line_and_column() {
         ("replays.csv", "decode-1,1@", "decode-1,0@", "is no content of a step"),
         ("replays.csv", "0,decode-1,", "0,decode-x,", "is no size of a step"),
         ("gpu_ops.csv", "qkv", "softmax", "`softmax` is no op of a step on a GPU"),
-        (
-            "step_model.csv",
-            "graph,decode-1,constant",
-            "slow,decode-1,constant",
-            "`slow` is no launch mode",
-        ),
+        ("step_model.csv", "decode-1,decode_blocks,", "decode-1,blocks,", "expected `blocks`"),
     ] {
         let packed = dir.join(format!("{name}.zst"));
         let whole = std::fs::read(&packed).unwrap();
@@ -432,7 +429,7 @@ fn faulty_tables_of_a_bundle_are_named_with_line_and_column() {
         assert!(text.contains(find), "{name} has no {find}");
         simgate::files::write_inside(&packed, text.replacen(find, replace, 1).as_bytes()).unwrap();
         let message = Profile::read(&dir, "").unwrap_err().to_string();
-        assert!(message.contains(expected) && message.contains("line"), "{message}");
+        assert!(message.contains(expected) && message.contains("column `"), "{message}");
         std::fs::write(&packed, whole).unwrap();
     }
 }

@@ -40,7 +40,15 @@ impl Errors {
             if gate.skips(file).is_some() || !gate.is_predicted(file)? {
                 continue;
             }
-            let judged = gate.judge_fault(file, None)?;
+            let judged = match gate.judge_fault(file, None) {
+                Ok(judged) => judged,
+                Err(error) => {
+                    let mut row = vec![file.name.clone(), format!("refused: {error}")];
+                    row.resize(HEADER.len(), "-".to_owned());
+                    rows.push((row, None));
+                    continue;
+                }
+            };
             for (figure, error, row) in figures(&file.name, &judged) {
                 rows.push((row, None));
                 match worst.iter_mut().find(|(of, ..)| *of == figure) {

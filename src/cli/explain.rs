@@ -50,7 +50,14 @@ impl Explain {
         let named = explained.iter().filter_map(|e| e.culprit(limit(e.figure)));
         let mut counts = [0; Part::ALL.len()];
         named.for_each(|part| counts[part as usize] += 1);
-        match Part::ALL.into_iter().max_by_key(|part| counts[*part as usize]) {
+        let left =
+            |part: Part| -> f64 { explained.iter().map(|e| e.alone[part as usize].abs()).sum() };
+        // Of parts that are named equally often, the one that leaves more of the error.
+        let order = |a: &Part, b: &Part| {
+            let counted = counts[*a as usize].cmp(&counts[*b as usize]);
+            counted.then(left(*a).total_cmp(&left(*b)))
+        };
+        match Part::ALL.into_iter().max_by(order) {
             Some(part) if counts[part as usize] > 0 => say!("most of the error: {}", part.as_str()),
             _ => say!("no figure is farther off than its tolerance: nothing to blame"),
         }
@@ -95,11 +102,11 @@ fn row(e: &Explained, limit: f64) -> Vec<String> {
     row
 }
 
-/// What a waterfall shows, percent.
+/// What a waterfall shows.
 fn bars(e: &Explained) -> Vec<(String, f64)> {
     let parts = Part::ALL.into_iter().zip(e.shares).map(|(part, share)| (part.as_str(), share));
     let all = parts.chain([("rest", e.remainder)]);
-    all.map(|(name, share)| (name.to_owned(), 100.0 * share.exp_m1())).collect()
+    all.map(|(name, share)| (name.to_owned(), share)).collect()
 }
 
 /// Show what each part of the prediction is worth
@@ -130,7 +137,7 @@ impl Ablations {
         let faults: Vec<(Option<Fault>, &str)> = faults.collect();
         let mut rows = Vec::new();
         for file in gate.case_files()?.iter().filter(meant) {
-            if !gate.has_parts(file)? {
+            if gate.skips(file).is_some() || !gate.has_parts(file)? {
                 continue;
             }
             for (fault, name) in &faults {

@@ -10,6 +10,7 @@ use simgate::backend::LoadedModel;
 use simgate::collect::{
     GpuSettings, Ranges, ValidatedStep, assemble, collect, measure_part, refit, validate,
 };
+use simgate::files::sha256_hex;
 use simgate::model::{ModelConfig, Placement};
 use simgate::report::{Style, duration, overview_table, signed_percent};
 
@@ -110,6 +111,9 @@ impl Profile {
             Device::Cpu => vec![("max-tokens", self.max_tokens)],
             Device::Cuda => self.limits.iter().map(|limits| ("limits", limits.0)).collect(),
         };
+        if self.device == Device::Cuda {
+            self.check_room(positions)?;
+        }
         for (flag, value) in of_device.into_iter().chain([("max-context", self.max_context)]) {
             ensure!(
                 value <= positions,
@@ -129,6 +133,27 @@ impl Profile {
             (Device::Cuda, Some(part)) => self.part(&folder, part),
             (Device::Cuda, None) => self.on_gpu(),
         }
+    }
+
+    /// Whether KV blocks and positions hold what is measured.
+    fn check_room(&self, positions: u32) -> anyhow::Result<()> {
+        for &(tokens, sequences) in &self.limits {
+            let longest = u64::from(self.max_context) + u64::from(tokens);
+            ensure!(
+                longest <= u64::from(positions),
+                "--max-context {} and {tokens} tokens of --limits are more than the model's {positions} positions",
+                self.max_context
+            );
+            // Every sequence has some tokens in the cache, and a chunk has all of a step's.
+            let needed =
+                3 * u64::from(sequences) + u64::from(tokens.div_ceil(self.kv_block_tokens));
+            ensure!(
+                u64::from(self.kv_blocks) >= needed,
+                "--kv-blocks {} are too few for {sequences} sequences and {tokens} tokens of --limits: {needed} at least",
+                self.kv_blocks
+            );
+        }
+        Ok(())
     }
 
     fn on_cpu(&self, folder: &Path) -> anyhow::Result<u8> {
@@ -200,9 +225,31 @@ impl Profile {
         Ok(self.parts()?.join(part.to_string()))
     }
 
+    /// Makes the folder of parts, or finds that the parts in it were measured with this program and settings.
+    fn claim_parts(&self, program: &Path) -> anyhow::Result<()> {
+        let parts = self.parts()?;
+        let bytes = std::fs::read(program).context("cannot read this program")?;
+        let making = format!("{:?} {} {}", self.settings(), self.model, sha256_hex(&bytes));
+        let path = parts.join("making");
+        match std::fs::read_to_string(&path) {
+            Ok(found) if found == making => Ok(()),
+            Ok(_) => bail!(
+                "{}: parts of another program or with other settings are here; remove this folder to measure anew",
+                parts.display()
+            ),
+            Err(_) => {
+                std::fs::create_dir_all(&parts)
+                    .with_context(|| format!("cannot create {}", parts.display()))?;
+                std::fs::write(&path, making)
+                    .with_context(|| format!("cannot write {}", path.display()))
+            }
+        }
+    }
+
     /// Has every part measured by a process of its own, and makes the bundle of them.
     fn on_gpu(&self) -> anyhow::Result<u8> {
         let program = std::env::current_exe().context("cannot find this program again")?;
+        self.claim_parts(&program)?;
         let mut folders = Vec::new();
         for part in 0..self.processes {
             let folder = self.part_folder(part)?;

@@ -111,7 +111,7 @@ impl Record {
                 }
                 Ok(None) => {
                     let done = finish(gate, recorder);
-                    failed.extend(done.err().map(|error| format!("{case}: {error}")));
+                    failed.extend(done.err().map(|error| format!("{case}: {}", chain(&error))));
                 }
                 Err(error) => failed.push(format!("{case}: {error}")),
             }
@@ -135,15 +135,18 @@ impl Record {
             };
             match added {
                 Ok(()) => unfinished.push(recorder),
-                Err(error) => failed.push(format!("{}: {error}", job.case)),
+                Err(error) => failed.push(format!("{}: {}", job.case, chain(&error))),
             }
         }
         let status = child.wait().context("cannot wait for a process to record in")?;
-        failed.extend(waiting.iter().map(|(Job { case, process, .. }, _)| {
+        // The first one that was not answered is where it ended; those behind it were never served.
+        let mut unserved = waiting.into_iter();
+        failed.extend(unserved.next().map(|(Job { case, process, .. }, _)| {
             format!(
                 "{case}: process {process} did not come to its end ({status}); what was recorded before it is kept, and the next `simgate record` goes on there"
             )
         }));
+        unfinished.extend(unserved.map(|(_, recorder)| recorder));
         Ok(unfinished)
     }
 
@@ -163,7 +166,8 @@ impl Record {
             .context("cannot start a process to record in")?;
         let input = child.stdin.take().context("a process to record in has no input")?;
         let jobs: Vec<&Job> = jobs.collect();
-        serde_json::to_writer(input, &jobs).context("cannot tell a process what to record")?;
+        // A process that has ended already is told of by how it ended.
+        let _ = serde_json::to_writer(input, &jobs);
         Ok(child)
     }
 }

@@ -71,6 +71,9 @@ pub enum CollectError {
         /// The run.
         path: std::path::PathBuf,
     },
+    /// A profile of a CPU, where one of a GPU is needed.
+    #[error("the profile is of a CPU: only that of a GPU can be fitted anew or validated")]
+    OfCpu,
     /// No part of a profile.
     #[error("there is no part to make a profile of")]
     NoParts,

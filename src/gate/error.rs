@@ -100,7 +100,9 @@ pub enum GateError {
         dir: PathBuf,
     },
     /// A case whose simulator cannot be taken apart.
-    #[error("`sim: {word}` cannot be taken apart: only predictions from a profile of a GPU can")]
+    #[error(
+        "`sim: {word}` cannot be taken apart: only predictions from a profile of a GPU can, of an engine with `ignore_eos: true`"
+    )]
     NotExplained {
         /// The side's word.
         word: &'static str,

@@ -24,6 +24,9 @@ impl Gate {
         let Side::Native { profile, .. } = &case.sim else {
             return Err(GateError::NotExplained { word: case.sim.word() });
         };
+        if case.engine.as_ref().is_some_and(|engine| !engine.ignore_eos) {
+            return Err(GateError::NotExplained { word: "native, with ignore_eos: false" });
+        }
         let (sound, faulty) = (self.with_fault(None), self.with_fault(fault));
         let context = sound.context(&|_, _, _| {});
         let stage = Stage::new(&case, recording_of(file, &context), context)?;

@@ -105,6 +105,17 @@ impl<'a> CaseModel<'a> {
         Ok(Rc::clone(self.loaded.get_or_init(|| loaded)))
     }
 
+    /// The flags of `simgate profile` for the case's device.
+    fn device(&self) -> String {
+        match (self.case.hardware.as_deref(), &self.case.engine) {
+            (None | Some(CPU), _) | (_, None) => String::new(),
+            (Some(_), Some(engine)) => {
+                let (tokens, sequences) = (engine.chunk_tokens, engine.max_sequences);
+                format!(" --device cuda:0 --limits {tokens}x{sequences}")
+            }
+        }
+    }
+
     /// Where the profile called `name` lies; `None` for one that is measured now.
     pub fn profile_dir(&self, name: &str) -> Option<PathBuf> {
         let (hardware, model) = name.split_once('/')?;
@@ -122,7 +133,7 @@ impl<'a> CaseModel<'a> {
                 let dir = self.profile_dir(name).unwrap_or_default();
                 let profile = Profile::read(
                     &dir,
-                    &format!("simgate profile {model} --out {}", dir.display()),
+                    &format!("simgate profile {model}{} --out {}", self.device(), dir.display()),
                 )?;
                 let case_hardware = self.case.hardware.as_deref().unwrap_or_default();
                 profile.check(&dir, case_hardware, self.engine()?.kv_block_tokens)?;

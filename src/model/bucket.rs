@@ -98,7 +98,12 @@ impl FromStr for StepSize {
             let (tokens, sequences) = numbers.split_once('x')?;
             Some(Self { kind, tokens: tokens.parse().ok()?, sequences: sequences.parse().ok()? })
         };
-        size().ok_or_else(|| StepSizeError(text.to_owned()))
+        let whole = |size: &Self| {
+            (1..1 << 24).contains(&size.tokens)
+                && size.sequences > 0
+                && size.sequences <= size.tokens
+        };
+        size().filter(whole).ok_or_else(|| StepSizeError(text.to_owned()))
     }
 }
 

@@ -5,11 +5,11 @@ use super::ablation::{Ablation, Parts};
 use super::gpu_ops::GpuOps;
 use super::interpolate::Line;
 use super::residuals::{Draws, Residuals};
-use super::work::variables;
+use super::work::{NAMES, variables};
 use super::{PredictError, Step};
 use crate::engine::{EngineConfig, Launch, StepSpans};
 use crate::model::{AttentionWork, Buckets, ModelConfig, StepSize};
-use crate::profile::{BucketModel, GpuHost, GpuTimes, ProfileMeta, StepModel};
+use crate::profile::{BucketModel, Content, GpuHost, GpuTimes, ProfileMeta, StepModel};
 
 /// Predicts steps of one model and engine on a GPU.
 #[derive(Debug, Clone)]
@@ -91,13 +91,14 @@ impl GpuPredictor {
         engine: &EngineConfig,
     ) -> Result<Self, PredictError> {
         let multiprocessors = meta.gpu.as_ref().map_or(1, |gpu| gpu.multiprocessors);
-        if times.step_model.is_empty() {
-            return Err(PredictError::NotFitted);
+        let known = times.variables.iter().map(String::as_str).eq(NAMES);
+        if times.step_model.is_empty() || !known {
+            return Err(PredictError::NotFitted { model: meta.model.clone() });
         }
         let command = format!("simgate profile {} --device cuda:0 --out DIR", meta.model);
         let eager = engine.launch == Launch::Eager;
         let buckets = Buckets::new(engine.chunk_tokens, engine.max_sequences);
-        let of = |model: &StepModel, &bucket: &StepSize| model.get(&(eager, bucket)).cloned();
+        let of = |model: &StepModel, &bucket: &StepSize| model.get(&bucket).cloned();
         let host = |chunks: bool| {
             let line = |span: GpuHost| {
                 let entries = times.host.iter().filter(|e| e.span == span && e.chunks == chunks);
@@ -106,6 +107,7 @@ impl GpuPredictor {
             GpuHost::ALL.into_iter().map(line).collect()
         };
         let mode = engine.launch.as_str();
+        // Not yet there while residuals are made.
         let cost = |name: &str| times.launch(&format!("{mode}_{name}")).unwrap_or_default();
         Ok(Self {
             models: buckets.all().iter().map(|bucket| of(&times.step_model, bucket)).collect(),
@@ -116,7 +118,7 @@ impl GpuPredictor {
             host: [host(false), host(true)],
             idle: idle_lines(times, eager),
             residuals: Residuals::new(times.residuals.iter().filter(|r| r.eager == eager)),
-            ops: GpuOps::new(times, model.layers as u32, &command),
+            ops: GpuOps::new(times, model.layers as u32, &command)?,
             launch_ns: cost("service_launch"),
             overhead_ns: cost("overhead"),
             layers: model.layers as f64,
@@ -243,7 +245,10 @@ impl GpuPredictor {
     fn device(&self, place: usize, sequences: &[(u32, u32)]) -> Result<DeviceTimes, PredictError> {
         let bucket = self.buckets.all()[place];
         if self.eager {
-            let (issue, device) = self.ops.step(bucket, sequences)?;
+            // Steps as graphs are fitted to service; a timeline of ops that were measured alone is not.
+            let level = self.residuals.level(bucket.prefills(), sequences.len() as u32);
+            let (issue, alone) = self.ops.step(bucket, sequences)?;
+            let device = alone * level;
             let gpu = self.ops.sum(bucket, sequences)?;
             let attention = self.ops.attention_of(bucket, sequences)?;
             return Ok(DeviceTimes { device, gpu, issue, attention });
@@ -263,6 +268,13 @@ impl GpuPredictor {
         }
         let attention = model.variables.iter().zip(&values).map(|(v, x)| v.pooled * x);
         let device = model.time(&values);
+        if !(device.is_finite() && device > 0.0) {
+            return Err(PredictError::NoTime {
+                bucket,
+                content: Content(sequences.to_vec()).to_string(),
+                command: self.command.clone(),
+            });
+        }
         Ok(DeviceTimes {
             device,
             gpu: device - self.overhead_ns,
@@ -317,6 +329,9 @@ impl GpuPredictor {
         let model = place.and_then(|place| self.models[place].as_ref());
         let samples = model.map_or(0, |model| model.samples);
         let values = variables(&self.work, predicted.bucket, step.sequences);
+        if self.eager {
+            return Ok("ops interpolated between measured shapes, on a timeline".to_owned());
+        }
         let mut text = format!("fitted to {samples} steps measured in bucket {}", predicted.bucket);
         let fitted = model.map(|model| &model.variables[..]).unwrap_or_default();
         for ((name, x), v) in self.names.iter().zip(values).zip(fitted) {

@@ -41,21 +41,27 @@ fn is_attention(op: GpuOp) -> bool {
 }
 
 impl GpuOps {
-    pub fn new(times: &GpuTimes, layers: u32, command: &str) -> Self {
+    pub fn new(times: &GpuTimes, layers: u32, command: &str) -> Result<Self, PredictError> {
         let table = |op: GpuOp| (op, OpTable::new(op, times));
-        let cost = |name: &str| times.launch(name).unwrap_or_default();
-        Self {
+        let missing = |cost: &str| PredictError::MissingCost {
+            cost: cost.to_owned(),
+            command: command.to_owned(),
+        };
+        let cost = |name: &str| times.launch(name).ok_or_else(|| missing(name));
+        let (issue, wait) = (cost("issue")?, cost("wait")?);
+        Ok(Self {
             tables: GpuOp::all().map(table).collect(),
             layers,
             costs: Costs {
-                gap: cost("eager_gap"),
+                // What ops take holds the gaps of a graph already.
+                gap: (cost("eager_gap")? - cost("graph_gap")?).max(0.0),
                 // A round trip is one issue, the way there, an empty kernel and the way back.
-                latency: (cost("round_trip") - cost("issue") - cost("wait")).max(0.0),
-                depth: cost("queue_depth") as usize,
-                wait: cost("wait"),
+                latency: (cost("round_trip")? - issue - wait).max(0.0),
+                depth: cost("queue_depth")? as usize,
+                wait,
             },
             command: command.to_owned(),
-        }
+        })
     }
 
     /// (all issued, tokens known) of a step, ns.
@@ -119,6 +125,8 @@ impl GpuOps {
             _ => bucket.tokens,
         };
         let ((low, high), contexts) = grid.ranges();
+        // Fewer tokens than the smallest bucket's are padded to it.
+        let x = x.max(low);
         if !(low..=high).contains(&x) {
             return Err(self.out_of_range(op, x, (low, high)));
         }

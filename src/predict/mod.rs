@@ -160,6 +160,26 @@ pub enum PredictError {
     /// A predictor of a CPU, asked for what only one of a GPU has.
     #[error("the profile is of a CPU: only predictions of a GPU can be taken apart")]
     NoParts,
+    /// A cost of launching that was never measured.
+    #[error("the profile's launches.csv has no `{cost}`; collect it with `{command}`")]
+    MissingCost {
+        /// The cost.
+        cost: String,
+        /// The command that collects it.
+        command: String,
+    },
+    /// A step whose time comes out as none.
+    #[error(
+        "the step model gives bucket {bucket} no time for {content}: fit the profile to more contents; collect it with `{command}`, with more --contents"
+    )]
+    NoTime {
+        /// The bucket.
+        bucket: StepSize,
+        /// What the step computes.
+        content: String,
+        /// The command that collects it.
+        command: String,
+    },
     /// A step of a size that was never measured.
     #[error(
         "the profile has no step of bucket {bucket}; collect it with `{command} --limits TOKENSxSEQUENCES`, the engine's `chunk_tokens` and `max_sequences`"
@@ -189,8 +209,13 @@ pub enum PredictError {
         command: String,
     },
     /// A profile of a GPU that nothing was fitted to yet.
-    #[error("nothing is fitted to the profile's measured steps yet")]
-    NotFitted,
+    #[error(
+        "what is fitted to the profile's measured steps is missing, or of another version: fit it with `simgate profile {model} --refit --out DIR`"
+    )]
+    NotFitted {
+        /// The model.
+        model: String,
+    },
     /// A profile without a whole step of some kind.
     #[error("the profile has no whole `{kind}` step in residuals.csv; collect it with `{command}`")]
     MissingResidual {

@@ -11,6 +11,8 @@ struct Series {
     ratios: Vec<(f64, f64)>,
     /// For each process that measured, where its residuals begin and end.
     processes: Vec<(usize, usize)>,
+    /// The mean of the device's.
+    level: f64,
 }
 
 /// All residuals of one launch mode.
@@ -49,6 +51,20 @@ impl Residuals {
         series.iter_mut().for_each(Series::center);
         Self { series }
     }
+
+    /// The mean of what steps of a kind took over what was predicted, on the device; 1 without any.
+    pub fn level(&self, chunks: bool, sequences: u32) -> f64 {
+        self.alike(chunks, sequences).map_or(1.0, |class| self.series[class].level)
+    }
+
+    /// The class with residuals that is most like a step's: of the next smaller or larger size, and with or
+    /// without chunks as the step if there is one.
+    fn alike(&self, chunks: bool, sequences: u32) -> Option<usize> {
+        let wanted = class(chunks, sequences);
+        let alike = (0..self.series.len()).filter(|&c| !self.series[c].ratios.is_empty());
+        let far = |&c: &usize| (c / SIZES.len() != wanted / SIZES.len(), c.abs_diff(wanted));
+        alike.min_by_key(far)
+    }
 }
 
 impl Series {
@@ -58,6 +74,7 @@ impl Series {
         let mean = |of: fn(&(f64, f64)) -> f64| self.ratios.iter().map(of).sum::<f64>() / count;
         let (device, host) = (mean(|ratio| ratio.0), mean(|ratio| ratio.1));
         if device > 0.0 && host > 0.0 {
+            self.level = device;
             self.ratios.iter_mut().for_each(|ratio| *ratio = (ratio.0 / device, ratio.1 / host));
         }
     }
@@ -86,11 +103,9 @@ impl Draws {
     }
 
     /// The residual of the next step: (device, host), measured over predicted. Steps of a kind that was
-    /// never measured have those of the next smaller kind, or of the next larger one.
+    /// never measured have those of the kind most like it.
     pub(super) fn next(&mut self, from: &Residuals, chunks: bool, sequences: u32) -> (f64, f64) {
-        let wanted = class(chunks, sequences);
-        let alike = (0..from.series.len()).filter(|&c| !from.series[c].ratios.is_empty());
-        let Some(class) = alike.min_by_key(|&c| c.abs_diff(wanted)) else { return (1.0, 1.0) };
+        let Some(class) = from.alike(chunks, sequences) else { return (1.0, 1.0) };
         let series = &from.series[class];
         let process = (self.process % series.processes.len() as u64) as usize;
         let (begin, end) = series.processes[process];

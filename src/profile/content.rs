@@ -19,13 +19,8 @@ pub struct ContentError(String);
 
 impl Content {
     /// Tokens in all.
-    pub fn tokens(&self) -> u32 {
-        self.0.iter().map(|sequence| sequence.0).sum()
-    }
-
-    /// Tokens in the cache when the step is done.
-    pub fn cached(&self) -> u64 {
-        self.0.iter().map(|&(tokens, context)| u64::from(tokens) + u64::from(context)).sum()
+    pub fn tokens(&self) -> u64 {
+        self.0.iter().map(|sequence| u64::from(sequence.0)).sum()
     }
 }
 
@@ -55,7 +50,8 @@ impl FromStr for Content {
             let number = |text: &str| text.parse::<u32>().map_err(|_| fault());
             let (tokens, context, count) = (number(tokens)?, number(context)?, number(count)?);
             // More sequences than any engine has is a slip, and would fill the memory.
-            if tokens == 0 || count == 0 || count > 1 << 16 {
+            let most = 1 << 24;
+            if tokens == 0 || tokens > most || context > most || count == 0 || count > 1 << 16 {
                 return Err(fault());
             }
             sequences.extend(std::iter::repeat_n((tokens, context), count as usize));

@@ -226,7 +226,7 @@ fn step(row: &Row<'_>, bucket: Column, content: Column) -> Result<(StepSize, Con
         row.text(bucket).parse().map_err(|error| row.problem(bucket, format!("{error}")))?;
     let found: Content =
         row.text(content).parse().map_err(|error| row.problem(content, format!("{error}")))?;
-    if found.tokens() > size.tokens || found.0.len() > size.sequences as usize {
+    if found.tokens() > u64::from(size.tokens) || found.0.len() > size.sequences as usize {
         return Err(row.problem(content, "the content is larger than its bucket"));
     }
     Ok((size, found))

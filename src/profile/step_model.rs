@@ -9,8 +9,8 @@ use std::path::Path;
 use crate::files::{FileError, Row, Table, TableWriter};
 use crate::model::StepSize;
 
-/// What was fitted, by launch mode (eager or not) and bucket.
-pub type StepModel = BTreeMap<(bool, StepSize), BucketModel>;
+/// What was fitted to steps as graphs, by bucket.
+pub type StepModel = BTreeMap<StepSize, BucketModel>;
 
 /// What was fitted to the steps of one bucket.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -60,20 +60,17 @@ impl BucketModel {
     }
 }
 
-const COLUMNS: [&str; 11] = [
-    "launch", "bucket", "variable", "pooled", "low", "high", "mean", "sd", "slope", "bend",
-    "samples",
-];
+const COLUMNS: [&str; 10] =
+    ["bucket", "variable", "pooled", "low", "high", "mean", "sd", "slope", "bend", "samples"];
 const CONSTANT: &str = "constant";
 
 /// Writes `model`, whose variables are called `names`.
 pub(super) fn table(model: &StepModel, names: &[String]) -> TableWriter {
     let mut table = TableWriter::new(&COLUMNS);
-    for ((eager, bucket), fitted) in model {
-        let launch = if *eager { "eager" } else { "graph" };
+    for (bucket, fitted) in model {
         // The shortest digits that read back as the same number.
         let mut row = |variable: &str, numbers: [f64; 7]| {
-            let mut fields = vec![launch.to_owned(), bucket.to_string(), variable.to_owned()];
+            let mut fields = vec![bucket.to_string(), variable.to_owned()];
             fields.extend(numbers.map(|number| format!("{number:e}")));
             fields.push(fitted.samples.to_string());
             table.row(&fields);
@@ -89,20 +86,15 @@ pub(super) fn table(model: &StepModel, names: &[String]) -> TableWriter {
 /// The model in a file, and the names of its variables.
 pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
     let table = Table::open(path)?;
-    let [launch, bucket, variable, pooled, low, high, mean, sd, slope, bend, samples] =
+    let [bucket, variable, pooled, low, high, mean, sd, slope, bend, samples] =
         table.columns(COLUMNS)?;
     let mut model = StepModel::new();
     let mut names: Vec<String> = Vec::new();
     table.for_each::<FileError>(|row| {
-        let eager = match row.text(launch) {
-            "eager" => true,
-            "graph" => false,
-            other => return Err(row.problem(launch, format!("`{other}` is no launch mode"))),
-        };
         let size: StepSize =
             row.text(bucket).parse().map_err(|error| row.problem(bucket, format!("{error}")))?;
         let number = |column| number(&row, column);
-        let fitted = model.entry((eager, size)).or_default();
+        let fitted = model.entry(size).or_default();
         let name = row.text(variable);
         if name == CONSTANT {
             fitted.constant = number(pooled)?;
@@ -131,7 +123,14 @@ pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
         });
         Ok(())
     })?;
-    Ok((model, names))
+    // Every bucket has its constant and all variables: less of them would be another model.
+    let whole =
+        |fitted: &BucketModel| fitted.correction != 0.0 && fitted.variables.len() == names.len();
+    match model.iter().find(|(_, fitted)| !whole(fitted)) {
+        Some((bucket, _)) => Err(table
+            .short("variable", format!("bucket {bucket} lacks its constant or some variables"))),
+        None => Ok((model, names)),
+    }
 }
 
 fn number(row: &Row<'_>, column: crate::files::Column) -> Result<f64, FileError> {

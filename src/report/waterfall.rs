@@ -6,12 +6,16 @@ const SIZE: (u32, u32) = (640, 360);
 /// Half a bar.
 const LABEL_OFFSET: i32 = 46;
 
-/// Draws shares in percent, one after another, and their sum.
+/// Draws shares, as logarithms of ratios, one after another, and their sum, in percent.
 pub fn waterfall(title: &str, shares: &[(String, f64)]) -> String {
     let mut svg = String::new();
     // Drawing into memory fails only where a font is missing, and then leaves the frame out.
     let _ = draw(title, shares, &mut svg);
     svg
+}
+
+fn percent(log: f64) -> f64 {
+    100.0 * log.exp_m1()
 }
 
 fn draw(
@@ -22,10 +26,10 @@ fn draw(
     let mut bars = Vec::new();
     let mut from = 0.0;
     for (name, share) in shares {
-        bars.push((name.as_str(), from, from + share));
+        bars.push((name.as_str(), percent(from), percent(from + share)));
         from += share;
     }
-    bars.push(("error", 0.0, from));
+    bars.push(("error", 0.0, percent(from)));
     let ends = bars.iter().flat_map(|bar| [bar.1, bar.2]);
     let low = ends.clone().fold(0.0, f64::min);
     let high = ends.fold(0.0, f64::max);

@@ -50,7 +50,7 @@ fn fitted(
     calibration: &[PathBuf],
     out: &Path,
 ) -> Result<Profile, CollectError> {
-    let Times::Gpu(times) = &mut profile.times else { return Err(CollectError::NoGpu) };
+    let Times::Gpu(times) = &mut profile.times else { return Err(CollectError::OfCpu) };
     let new = NewDir::create(out, profile::META)?;
     let to = new.path().join(CALIBRATION);
     std::fs::create_dir_all(&to).map_err(|e| FileError::io("create", &to, e))?;
@@ -62,6 +62,8 @@ fn fitted(
         }
     }
     let runs = served::read(&to)?;
+    // Whatever was fitted may not gate, also where somebody added it.
+    profile.meta.run_ids = runs.iter().map(|run| run.run_id.clone()).collect();
     fit(&profile.meta, times, &ModelConfig::read(folder)?, &runs)?;
     profile.write_inside(new.path())?;
     new.commit()?;
@@ -86,7 +88,10 @@ fn merge(whole: &mut Profile, part: Profile, dir: &Path) -> Result<(), CollectEr
     let (Some(gpu), Some(other)) = (&mut meta.gpu, added.gpu) else {
         return Err(CollectError::OtherPart { path: dir.to_owned(), what: "device" });
     };
-    if gpu.limits != other.limits || gpu.kv_blocks != other.kv_blocks {
+    if gpu.limits != other.limits
+        || gpu.kv_blocks != other.kv_blocks
+        || meta.kv_block_tokens != added.kv_block_tokens
+    {
         return Err(CollectError::OtherPart { path: dir.to_owned(), what: "limits" });
     }
     gpu.processes += other.processes;

@@ -58,39 +58,35 @@ pub(super) fn fit(
     let multiprocessors = meta.gpu.as_ref().map_or(1, |gpu| gpu.multiprocessors);
     let work = AttentionWork::new(model, multiprocessors);
     times.variables = STEP_VARIABLES.map(str::to_owned).to_vec();
-    times.step_model = StepModel::new();
-    for eager in [false, true] {
-        let measured = if eager { &times.eager } else { &times.replays };
-        let bench = measured.iter().map(|entry| of_bench(&work, entry));
-        let served = runs.iter().filter(|run| run.eager == eager).flat_map(|run| &run.steps);
-        let steady = served.filter(|step| step.steps_since_idle >= AFTER_IDLE);
-        let service = steady.map(|step| of_service(&work, step));
-        let samples: Vec<Sample> = bench.chain(service).collect();
-        for (bucket, fitted) in step_model(&work, &samples)? {
-            times.step_model.insert((eager, bucket), fitted);
-        }
-    }
+    let bench = times.replays.iter().map(|entry| of_bench(&work, entry));
+    let served = runs.iter().filter(|run| !run.eager).flat_map(|run| &run.steps);
+    let steady = served.filter(|step| step.steps_since_idle >= AFTER_IDLE);
+    let service = steady.map(|step| of_service(&work, step));
+    let samples: Vec<Sample> = bench.chain(service).collect();
+    times.step_model = step_model(&work, &samples)?;
     launches(times, runs);
     times.host = host(runs);
-    times.idle = Vec::new();
-    times.residuals = Vec::new();
-    let idle = each_step(meta, times, model, runs, |step, run, predicted| {
-        let extra = step.body() - predicted.device - predicted.schedule - predicted.prepare;
-        (run.eager, step.idle_ns, step.steps_since_idle, extra)
-    })?;
-    times.idle = idle_entries(&idle);
-    times.residuals = each_step(meta, times, model, runs, |step, run, predicted| {
+    (times.idle, times.residuals) = (Vec::new(), Vec::new());
+    // Steps right after idle time have its effect, of which only the median is known.
+    let residuals = each_step(meta, times, model, runs, |step, run, predicted| {
         let host = predicted.schedule + predicted.prepare + predicted.post;
-        StepResidual {
+        let steady = step.steps_since_idle >= AFTER_IDLE;
+        steady.then(|| StepResidual {
             process: run.process,
             run: run.number,
             eager: run.eager,
             chunks: predicted.bucket.prefills(),
             sequences: step.sequences.len() as u32,
-            device: (step.device_ns as f64 - predicted.idle) / predicted.device,
+            device: step.device_ns as f64 / predicted.device,
             host: step.host_ns() as f64 / host,
-        }
+        })
     })?;
+    times.residuals = residuals.into_iter().flatten().collect();
+    let idle = each_step(meta, times, model, runs, |step, run, predicted| {
+        let extra = step.body() - predicted.device - predicted.schedule - predicted.prepare;
+        (run.eager, step.idle_ns, step.steps_since_idle, extra)
+    })?;
+    times.idle = idle_entries(&idle);
     Ok(())
 }
 
@@ -111,10 +107,7 @@ fn columns(work: &AttentionWork, bucket: StepSize) -> [(u8, u32); 2] {
 }
 
 /// The model of every bucket: one fit to all steps together, and a correction in each bucket.
-fn step_model(
-    work: &AttentionWork,
-    samples: &[Sample],
-) -> Result<Vec<(StepSize, BucketModel)>, CollectError> {
+fn step_model(work: &AttentionWork, samples: &[Sample]) -> Result<StepModel, CollectError> {
     let mut by_bucket: BTreeMap<StepSize, Vec<&Sample>> = BTreeMap::new();
     samples.iter().for_each(|s| by_bucket.entry(s.bucket).or_default().push(s));
     // Places of the coefficients: buckets first, then the variables of each group of buckets.
@@ -141,7 +134,7 @@ fn step_model(
         Equation { terms, time: sample.time }
     };
     let equations: Vec<Equation> = samples.iter().map(equation).collect();
-    let found = solve(&equations, next).ok_or(CollectError::Undetermined)?;
+    let found = solve(&equations, &vec![0.0; next]).ok_or(CollectError::Undetermined)?;
     let fitted = |(bucket, samples): (StepSize, Vec<&Sample>)| {
         let pooled = places(bucket).map(|place| found[place]);
         let model = correct(found[constants[&bucket]], pooled, &samples)?;
@@ -172,7 +165,7 @@ fn correct(
         variables: (0..VARIABLES).map(variable).collect(),
     };
     // Ratios to the pooled fit, over deviations and their sizes.
-    let mut equations: Vec<Equation> = samples
+    let equations: Vec<Equation> = samples
         .iter()
         .map(|sample| {
             let ratio = sample.time / model.time(&sample.values);
@@ -184,10 +177,9 @@ fn correct(
             Equation { terms, time: ratio }
         })
         .collect();
-    // One more equation for each coefficient draws it to 0: a ridge.
-    let held = |column| Equation { terms: vec![(0, 1.0), (column, RIDGE.sqrt())], time: 1.0 };
-    equations.extend((1..=2 * VARIABLES).map(held));
-    let found = solve(&equations, 1 + 2 * VARIABLES).ok_or(CollectError::Undetermined)?;
+    let mut penalties = vec![RIDGE; 1 + 2 * VARIABLES];
+    penalties[0] = 0.0;
+    let found = solve(&equations, &penalties).ok_or(CollectError::Undetermined)?;
     model.correction = found[0];
     for (i, v) in model.variables.iter_mut().enumerate() {
         (v.slope, v.bend) = (found[1 + 2 * i], found[2 + 2 * i]);
@@ -207,8 +199,9 @@ fn launches(times: &mut GpuTimes, runs: &[ServedRun]) {
         let beside = measured.iter().map(|e| e.wall.median as f64 - e.gpu.median as f64);
         let mut beside: Vec<f64> = beside.collect();
         for (cost, values) in [("service_launch", &mut launched), ("overhead", &mut beside)] {
-            let value = percentiles(values, [0.5])[0].max(0.0);
+            let value = percentiles(values, [0.5])[0];
             if value.is_finite() {
+                let value = value.max(0.0);
                 times.launches.push(LaunchEntry {
                     process: 0,
                     name: format!("{name}_{cost}"),
@@ -222,9 +215,21 @@ fn launches(times: &mut GpuTimes, runs: &[ServedRun]) {
 /// Host spans by sequences.
 fn host(runs: &[ServedRun]) -> Vec<GpuHostEntry> {
     let mut found: BTreeMap<(GpuHost, bool, u32), Vec<f64>> = BTreeMap::new();
-    for step in runs.iter().flat_map(|run| &run.steps) {
+    let steps = || runs.iter().flat_map(|run| &run.steps);
+    // The fewest and most sequences are there as they were: beyond them nothing is predicted.
+    let sizes = [false, true].map(|chunks| {
+        let counts = || {
+            let alike = steps().filter(|step| step.bucket.prefills() == chunks);
+            alike.map(|step| step.sequences.len() as u32)
+        };
+        let (fewest, most) = (counts().min().unwrap_or(1), counts().max().unwrap_or(1));
+        let between = HOST_SIZES.into_iter().filter(move |&size| fewest < size && size < most);
+        between.chain([fewest, most]).collect::<Vec<u32>>()
+    });
+    for step in steps() {
         let count = step.sequences.len() as u32;
-        let nearest = HOST_SIZES.into_iter().min_by_key(|size| size.abs_diff(count)).unwrap_or(1);
+        let sizes = sizes[usize::from(step.bucket.prefills())].iter();
+        let nearest = sizes.copied().min_by_key(|size| size.abs_diff(count)).unwrap_or(count);
         for (span, ns) in GpuHost::ALL.into_iter().zip(step.host) {
             found.entry((span, step.bucket.prefills(), nearest)).or_default().push(ns as f64);
         }

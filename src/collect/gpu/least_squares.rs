@@ -16,8 +16,11 @@ const FAR: f64 = 0.01;
 /// What keeps columns determined that the equations leave open, as a share of the average column.
 const RIDGE: f64 = 1e-9;
 
-/// Coefficients of `columns` columns; those that no equation has are 0. `None` where there is no solution.
-pub(super) fn solve(equations: &[Equation], columns: usize) -> Option<Vec<f64>> {
+/// Coefficients of as many columns as there are `penalties`, which hold them back: each counts like so many
+/// equations that want its coefficient to be 0. Those that no equation has are 0. `None` where there is no
+/// solution.
+pub(super) fn solve(equations: &[Equation], penalties: &[f64]) -> Option<Vec<f64>> {
+    let columns = penalties.len();
     // Columns are brought to one size, so that all of them count alike.
     let mut scale = vec![0.0_f64; columns];
     for equation in equations {
@@ -41,7 +44,7 @@ pub(super) fn solve(equations: &[Equation], columns: usize) -> Option<Vec<f64>> 
             }
         }
         let ridge = RIDGE * normal.trace() / columns as f64;
-        (0..columns).for_each(|i| normal[(i, i)] += ridge);
+        (0..columns).for_each(|i| normal[(i, i)] += ridge + penalties[i] / scale[i].powi(2));
         let solution = normal.cholesky()?.solve(&right);
         for (equation, weight) in equations.iter().zip(&mut weights) {
             let off =
@@ -67,7 +70,7 @@ mod tests {
             })
             .collect();
         equations.iter_mut().step_by(23).for_each(|equation| equation.time *= 1.4);
-        let found = solve(&equations, 3).unwrap();
+        let found = solve(&equations, &[0.0; 3]).unwrap();
         assert!((found[0] - 600.0).abs() < 3.0 && (found[2] - 25.0).abs() < 0.5, "{found:?}");
         assert_eq!(found[1], 0.0);
     }

@@ -170,7 +170,7 @@ impl Part<'_> {
         let mut bench = Bench::new(settings, process, stream, &mut forward, buckets);
         times.replays.extend(bench.all(sizes, settings.contents, self.progress)?);
         times.ops.extend(bench.ops(sizes, self.progress)?);
-        if times.validation.is_empty() {
+        if times.launches.is_empty() {
             let most = sizes.iter().filter(|size| size.kind == StepKind::Decode).max();
             times.launches = bench.launches(*most.ok_or(CollectError::SmallModel)?)?;
             let stream = VALIDATION_STREAM + u64::from(process);

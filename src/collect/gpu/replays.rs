@@ -131,7 +131,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Steps launch by launch: the corners of each of `sizes`, and `count` random contents.
+    /// Steps launch by launch: the least of each of `sizes`, and `count` random contents.
     pub fn eager(
         &mut self,
         sizes: &[StepSize],

@@ -13,6 +13,8 @@ use crate::run::{self, Run};
 pub(super) struct ServedRun {
     /// Its number among all.
     pub number: u32,
+    /// Its name among all runs.
+    pub run_id: String,
     /// The process that served it.
     pub process: u32,
     pub eager: bool,
@@ -61,9 +63,10 @@ pub(super) fn read(folder: &Path) -> Result<Vec<ServedRun>, CollectError> {
         let limits = limits(&name).ok_or_else(odd)?;
         let run = run::read(dir)?;
         let process = run.meta.as_ref().and_then(|meta| meta.process).ok_or_else(odd)?;
+        let run_id = run.meta.as_ref().and_then(|meta| meta.run_id.clone()).ok_or_else(odd)?;
         let steps = steps(&run).ok_or_else(odd)?;
         let eager = name.contains("-eager-");
-        runs.push(ServedRun { number: number as u32, process, eager, limits, steps });
+        runs.push(ServedRun { number: number as u32, run_id, process, eager, limits, steps });
     }
     Ok(runs)
 }

@@ -55,9 +55,9 @@ impl Validation {
 /// A profile of a CPU, or one that nothing was fitted to.
 pub fn validate(profile: &Profile, model: &ModelConfig) -> Result<Validation, CollectError> {
     let (Times::Gpu(times), Some(gpu)) = (&profile.times, &profile.meta.gpu) else {
-        return Err(CollectError::NoGpu);
+        return Err(CollectError::OfCpu);
     };
-    let (chunk_tokens, max_sequences) = gpu.limits[0];
+    let (chunk_tokens, max_sequences) = *gpu.limits.first().ok_or(CollectError::Undetermined)?;
     let engine = EngineConfig {
         policy: Policy::Sarathi,
         chunk_tokens,

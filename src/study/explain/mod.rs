@@ -88,7 +88,7 @@ impl Explained {
     /// most of the error when all others are known: plans also follow from times, so that a share of theirs may
     /// be what wrong times did.
     pub fn culprit(&self, limit: f64) -> Option<Part> {
-        if self.error.abs() <= limit {
+        if !self.error.is_finite() || self.error.abs() <= limit {
             return None;
         }
         let left = |part: &Part| self.alone[*part as usize].abs();
