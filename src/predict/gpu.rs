@@ -83,7 +83,7 @@ impl GpuPredictor {
     /// Arranges a profile for look-ups.
     ///
     /// # Errors
-    /// A profile that nothing was fitted to yet.
+    /// A profile that nothing was fitted to yet, or that lacks a cost of launching.
     pub fn new(
         meta: &ProfileMeta,
         times: &GpuTimes,
@@ -107,8 +107,13 @@ impl GpuPredictor {
             GpuHost::ALL.into_iter().map(line).collect()
         };
         let mode = engine.launch.as_str();
-        // Not yet there while residuals are made.
-        let cost = |name: &str| times.launch(&format!("{mode}_{name}")).unwrap_or_default();
+        let cost = |name: &str| {
+            let cost = format!("{mode}_{name}");
+            let missing =
+                || PredictError::MissingCost { cost: cost.clone(), command: command.clone() };
+            times.launch(&cost).ok_or_else(missing)
+        };
+        let (launch_ns, overhead_ns) = (cost("service_launch")?, cost("overhead")?);
         Ok(Self {
             models: buckets.all().iter().map(|bucket| of(&times.step_model, bucket)).collect(),
             buckets,
@@ -119,8 +124,8 @@ impl GpuPredictor {
             idle: idle_lines(times, eager),
             residuals: Residuals::new(times.residuals.iter().filter(|r| r.eager == eager)),
             ops: GpuOps::new(times, model.layers as u32, &command)?,
-            launch_ns: cost("service_launch"),
-            overhead_ns: cost("overhead"),
+            launch_ns,
+            overhead_ns,
             layers: model.layers as f64,
             ablation: None,
             gpu_scale: 1.0,
