@@ -50,7 +50,7 @@ impl Law {
         let bucket = self.bucket(sequences);
         let x = variables(&self.work, bucket, sequences);
         let weights = 600_000.0 + 3_000.0 * f64::from(bucket.tokens);
-        weights + 20_000.0 * x[0] + 30.0 * x[2] + 60_000.0 * x[4] + 50_000.0 * x[6] + 10.0 * x[8]
+        weights + 20_000.0 * x[0] + 30.0 * x[2] + 60_000.0 * x[4] + 50_000.0 * x[7] + 10.0 * x[9]
     }
 
     /// Steps of every number of tokens and sequences that fall into `bucket`, or of some of them: at the start of

@@ -79,6 +79,8 @@ pub struct KernelWork {
     pub parts: u32,
     /// Keys that are read, tile by tile, of one part of the heads.
     pub keys: u64,
+    /// Key tiles of the block that has most.
+    pub largest: u32,
 }
 
 /// The attention work of a step.
@@ -185,6 +187,7 @@ impl Schedule {
         let end = start + 1 + tiles;
         self.free.push(Reverse(end));
         self.work.blocks += 1;
+        self.work.largest = self.work.largest.max(tiles);
         self.work.longest = self.work.longest.max(end);
     }
 
@@ -236,10 +239,10 @@ mod tests {
     fn a_lone_sequence_is_split_into_runs_of_64_keys() {
         let work = AttentionWork::new(&config(16), 132);
         let of = |context| work.of(decode(1), &[(1, context)]).decode;
-        assert_eq!(of(63), KernelWork { longest: 2, blocks: 1, parts: 1, keys: 64 });
-        assert_eq!(of(64), KernelWork { longest: 2, blocks: 2, parts: 2, keys: 65 });
+        assert_eq!(of(63), KernelWork { longest: 2, blocks: 1, parts: 1, keys: 64, largest: 1 });
+        assert_eq!(of(64), KernelWork { longest: 2, blocks: 2, parts: 2, keys: 65, largest: 1 });
         // 49 parts at most: 8,000 keys give them three runs each.
-        assert_eq!(of(7_999), KernelWork { longest: 4, blocks: 42, parts: 42, keys: 8_000 });
+        assert_eq!(of(7_999), KernelWork { longest: 4, blocks: 42, parts: 42, keys: 8_000, largest: 3 });
     }
 
     #[test]

@@ -68,14 +68,14 @@ impl Residuals {
 }
 
 impl Series {
-    /// Residuals say how steps scatter, not how long they take on average.
+    /// Those of the device say how steps scatter, not how long they take on average: what is fitted says that. Those
+    /// of the host stay as they are: it is predicted by medians, and its mean lies above them.
     fn center(&mut self) {
         let count = self.ratios.len().max(1) as f64;
-        let mean = |of: fn(&(f64, f64)) -> f64| self.ratios.iter().map(of).sum::<f64>() / count;
-        let (device, host) = (mean(|ratio| ratio.0), mean(|ratio| ratio.1));
-        if device > 0.0 && host > 0.0 {
-            self.level = device;
-            self.ratios.iter_mut().for_each(|ratio| *ratio = (ratio.0 / device, ratio.1 / host));
+        let level = self.ratios.iter().map(|ratio| ratio.0).sum::<f64>() / count;
+        if level > 0.0 {
+            self.level = level;
+            self.ratios.iter_mut().for_each(|ratio| ratio.0 /= level);
         }
     }
 }

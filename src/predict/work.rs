@@ -3,26 +3,29 @@
 use crate::model::{AttentionWork, KernelWork, StepSize};
 
 /// Variables of one attention kernel.
-const OF_KERNEL: usize = 5;
+const OF_KERNEL: usize = 6;
 /// Variables of a step.
 pub const VARIABLES: usize = 2 * OF_KERNEL + 1;
 /// Those of single tokens; the others are of chunks.
 pub const OF_DECODE: usize = OF_KERNEL + 1;
 
 /// The names of the variables: of each attention kernel the key tiles of its busiest slot, its blocks, its
-/// keys, the most blocks that a result is put together from, and whether any is; and the single tokens.
+/// keys, the most blocks that a result is put together from, whether any is, and the key tiles of its largest
+/// block; and the single tokens.
 pub const NAMES: [&str; VARIABLES] = [
     "decode_longest",
     "decode_blocks",
     "decode_keys",
     "decode_parts",
     "decode_merges",
+    "decode_largest",
     "decode_sequences",
     "prefill_longest",
     "prefill_blocks",
     "prefill_keys",
     "prefill_parts",
     "prefill_merges",
+    "prefill_largest",
 ];
 
 /// The variables of a step over `sequences` of (tokens computed now, tokens in the cache before).
@@ -39,6 +42,7 @@ pub fn variables(
             kernel.keys as f64,
             f64::from(kernel.parts),
             f64::from(u8::from(kernel.parts > 1)),
+            f64::from(kernel.largest),
         ]
     };
     let singles = sequences.iter().filter(|sequence| sequence.0 == 1).count();

@@ -10,8 +10,8 @@ use super::gpu::{
     GpuHost, GpuHostEntry, GpuTimes, IdleEntry, LaunchEntry, OpTimesEntry, ReplayEntry,
     StepResidual, TimeSpread,
 };
-use super::{Content, Files, ProfileError, step_model};
-use crate::files::{Column, FileError, Row, Table, TableWriter};
+use super::{Content, Files, ProfileError, step_model, step_points};
+use crate::files::{Column, FileError, Row, Table, TableWriter, find};
 use crate::model::{GpuOp, StepSize};
 
 const REPLAYS: &str = "replays.csv";
@@ -23,15 +23,24 @@ const HOST: &str = "gpu_host.csv";
 const IDLE: &str = "idle.csv";
 const RESIDUALS: &str = "gpu_residuals.csv";
 const STEP_MODEL: &str = "step_model.csv";
+const STEP_POINTS: &str = "step_points.csv";
 /// Its files.
-pub(super) const FILES: [&str; 9] =
-    [REPLAYS, EAGER, VALIDATION, OPS, LAUNCHES, HOST, IDLE, RESIDUALS, STEP_MODEL];
+pub(super) const FILES: [&str; 10] =
+    [REPLAYS, EAGER, VALIDATION, OPS, LAUNCHES, HOST, IDLE, RESIDUALS, STEP_MODEL, STEP_POINTS];
 
 type Open<'a> = &'a dyn Fn(&'static str) -> Result<PathBuf, ProfileError>;
 
 impl GpuTimes {
-    pub(super) fn read(open: Open<'_>) -> Result<Self, ProfileError> {
-        let (step_model, variables) = step_model::read(&open(STEP_MODEL)?)?;
+    pub(super) fn read(dir: &Path, open: Open<'_>) -> Result<Self, ProfileError> {
+        // A bundle without it is one that nothing was fitted to yet.
+        let (step_model, variables) = match find(dir, STEP_MODEL)? {
+            Some(path) => {
+                let (mut model, variables) = step_model::read(&path)?;
+                step_points::read(&open(STEP_POINTS)?, &mut model)?;
+                (model, variables)
+            }
+            None => Default::default(),
+        };
         Ok(Self {
             replays: read_replays(&open(REPLAYS)?)?,
             eager: read_replays(&open(EAGER)?)?,
@@ -57,6 +66,7 @@ impl GpuTimes {
             (IDLE, self.idle_table()),
             (RESIDUALS, self.residuals_table()),
             (STEP_MODEL, step_model::table(&self.step_model, &self.variables)),
+            (STEP_POINTS, step_points::table(&self.step_model)),
         ]
     }
 

@@ -17,6 +17,7 @@ mod cpu;
 mod gpu;
 mod gpu_tables;
 mod step_model;
+mod step_points;
 
 pub use content::{Content, ContentError};
 pub use cpu::{CpuTimes, HostEntry, OpEntry, Residual, Span};
@@ -26,6 +27,7 @@ pub use gpu::{
 };
 
 pub use step_model::{BucketModel, StepModel, VariableModel};
+pub use step_points::{StepPoint, likeness};
 
 /// The file that makes a directory a bundle.
 pub const META: &str = "profile_meta.json";
@@ -215,7 +217,7 @@ impl Profile {
             return Err(FileError::SchemaVersion { path: meta_path, found, supported }.into());
         }
         let times = match meta.gpu {
-            Some(_) => Times::Gpu(Box::new(GpuTimes::read(&open)?)),
+            Some(_) => Times::Gpu(Box::new(GpuTimes::read(dir, &open)?)),
             None => Times::Cpu(CpuTimes::read(&open)?),
         };
         Ok(Self { meta, times })

@@ -1,12 +1,13 @@
 //! `step_model.csv`: what was fitted to the measured steps. The time of a step in a bucket is
-//! `(c + sum of pooled x) (r + sum of slope z + sum of bend min(|z|, 2))` with `z = (x - mean) / sd` over the
-//! step's variables x; c and r stand in the rows called `constant`. Nothing is predicted where an x lies
-//! outside the range that was measured in that bucket.
+//! `(c + sum of pooled x) (r + sum of slope z + sum of bend min(|z|, 2)) (1 + p)` with `z = (x - mean) / sd` over
+//! the step's variables x, and p what measured steps near it say (`step_points.rs`); c and r stand in the rows
+//! called `constant`. Nothing is predicted where an x lies outside the range that was measured in that bucket.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::files::{FileError, Row, Table, TableWriter};
+use super::step_points::{StepPoint, said_by};
+use crate::files::{Column, FileError, Row, Table, TableWriter};
 use crate::model::StepSize;
 
 /// What was fitted to steps as graphs, by bucket.
@@ -23,6 +24,8 @@ pub struct BucketModel {
     pub samples: u32,
     /// The variables, in their order.
     pub variables: Vec<VariableModel>,
+    /// What measured steps say of those near them.
+    pub points: Vec<StepPoint>,
 }
 
 /// One variable in one bucket.
@@ -34,6 +37,8 @@ pub struct VariableModel {
     pub range: (f64, f64),
     /// Mean and standard deviation in this bucket; 1 where it does not vary.
     pub scale: (f64, f64),
+    /// Those of ln(1 + x).
+    pub log_scale: (f64, f64),
     /// Correction by its deviation from the mean.
     pub slope: f64,
     /// Correction by the size of that deviation.
@@ -50,7 +55,14 @@ impl BucketModel {
             time += variable.pooled * x;
             correction += variable.slope * z + variable.bend * z.abs().min(2.0);
         }
-        time * correction
+        time * correction * (1.0 + said_by(&self.points, &self.place(values)))
+    }
+
+    /// Where a step with these variables lies among those of its bucket: deviations of ln(1 + x) from their mean.
+    pub fn place(&self, values: &[f64]) -> Vec<f64> {
+        let place =
+            |(v, &x): (&VariableModel, &f64)| (libm::log1p(x) - v.log_scale.0) / v.log_scale.1;
+        self.variables.iter().zip(values).map(place).collect()
     }
 
     /// The first variable outside the measured range, by its place.
@@ -60,8 +72,10 @@ impl BucketModel {
     }
 }
 
-const COLUMNS: [&str; 10] =
-    ["bucket", "variable", "pooled", "low", "high", "mean", "sd", "slope", "bend", "samples"];
+const COLUMNS: [&str; 12] = [
+    "bucket", "variable", "pooled", "low", "high", "mean", "sd", "log_mean", "log_sd", "slope",
+    "bend", "samples",
+];
 const CONSTANT: &str = "constant";
 
 /// Writes `model`, whose variables are called `names`.
@@ -69,15 +83,16 @@ pub(super) fn table(model: &StepModel, names: &[String]) -> TableWriter {
     let mut table = TableWriter::new(&COLUMNS);
     for (bucket, fitted) in model {
         // The shortest digits that read back as the same number.
-        let mut row = |variable: &str, numbers: [f64; 7]| {
+        let mut row = |variable: &str, numbers: [f64; 9]| {
             let mut fields = vec![bucket.to_string(), variable.to_owned()];
             fields.extend(numbers.map(|number| format!("{number:e}")));
             fields.push(fitted.samples.to_string());
             table.row(&fields);
         };
-        row(CONSTANT, [fitted.constant, 0.0, 0.0, 0.0, 1.0, fitted.correction, 0.0]);
+        row(CONSTANT, [fitted.constant, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, fitted.correction, 0.0]);
         for (name, v) in names.iter().zip(&fitted.variables) {
-            row(name, [v.pooled, v.range.0, v.range.1, v.scale.0, v.scale.1, v.slope, v.bend]);
+            let ((low, high), (mean, sd), (log_mean, log_sd)) = (v.range, v.scale, v.log_scale);
+            row(name, [v.pooled, low, high, mean, sd, log_mean, log_sd, v.slope, v.bend]);
         }
     }
     table
@@ -86,7 +101,7 @@ pub(super) fn table(model: &StepModel, names: &[String]) -> TableWriter {
 /// The model in a file, and the names of its variables.
 pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
     let table = Table::open(path)?;
-    let [bucket, variable, pooled, low, high, mean, sd, slope, bend, samples] =
+    let [bucket, variable, pooled, low, high, mean, sd, log_mean, log_sd, slope, bend, samples] =
         table.columns(COLUMNS)?;
     let mut model = StepModel::new();
     let mut names: Vec<String> = Vec::new();
@@ -110,14 +125,15 @@ pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
                 return Err(row.problem(variable, format!("`{name}`, expected `{expected}`")));
             }
         }
-        let deviation = number(sd)?;
-        if deviation <= 0.0 {
-            return Err(row.problem(sd, "a standard deviation is above 0"));
-        }
+        let deviation = |column| match number(column)? {
+            deviation if deviation > 0.0 => Ok(deviation),
+            _ => Err(row.problem(column, "a standard deviation is above 0")),
+        };
         fitted.variables.push(VariableModel {
             pooled: number(pooled)?,
             range: (number(low)?, number(high)?),
-            scale: (number(mean)?, deviation),
+            scale: (number(mean)?, deviation(sd)?),
+            log_scale: (number(log_mean)?, deviation(log_sd)?),
             slope: number(slope)?,
             bend: number(bend)?,
         });
@@ -133,7 +149,7 @@ pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
     }
 }
 
-fn number(row: &Row<'_>, column: crate::files::Column) -> Result<f64, FileError> {
+pub(super) fn number(row: &Row<'_>, column: Column) -> Result<f64, FileError> {
     let text = row.text(column);
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
     number.ok_or_else(|| row.problem(column, format!("`{text}` is no number")))

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::least_squares::{Equation, solve};
+use super::points::points;
 use super::replays::spread;
 use super::served::{ServedRun, ServedStep};
 use crate::collect::CollectError;
@@ -149,20 +150,26 @@ fn correct(
     pooled: [f64; VARIABLES],
     samples: &[&Sample],
 ) -> Result<BucketModel, CollectError> {
-    let count = samples.len() as f64;
     let variable = |i: usize| {
         let values = || samples.iter().map(|sample| sample.values[i]);
-        let mean = values().sum::<f64>() / count;
-        let variance = values().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+        let (mean, sd) = center(values());
         let range = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
-        let sd = if variance > 0.0 { variance.sqrt() } else { 1.0 };
-        VariableModel { pooled: pooled[i], range, scale: (mean, sd), slope: 0.0, bend: 0.0 }
+        let log_scale = center(values().map(libm::log1p));
+        VariableModel {
+            pooled: pooled[i],
+            range,
+            scale: (mean, sd),
+            log_scale,
+            slope: 0.0,
+            bend: 0.0,
+        }
     };
     let mut model = BucketModel {
         constant,
         correction: 1.0,
         samples: samples.len() as u32,
         variables: (0..VARIABLES).map(variable).collect(),
+        points: Vec::new(),
     };
     // Ratios to the pooled fit, over deviations and their sizes.
     let equations: Vec<Equation> = samples
@@ -184,7 +191,19 @@ fn correct(
     for (i, v) in model.variables.iter_mut().enumerate() {
         (v.slope, v.bend) = (found[1 + 2 * i], found[2 + 2 * i]);
     }
+    let off = |sample: &&Sample| {
+        (model.place(&sample.values), sample.time / model.time(&sample.values) - 1.0)
+    };
+    model.points = points(&samples.iter().map(off).collect::<Vec<_>>())?;
     Ok(model)
+}
+
+/// Mean and standard deviation; 1 where there is none.
+fn center(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let count = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let variance = values.map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+    (mean, if variance > 1e-18 { variance.sqrt() } else { 1.0 })
 }
 
 /// What launching costs in service.

@@ -19,6 +19,7 @@ mod contents;
 mod fit;
 mod least_squares;
 mod ops;
+mod points;
 mod replays;
 mod served;
 mod validate;
