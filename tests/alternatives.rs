@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use simgate::collect::validate;
 use simgate::model::{AttentionWork, ModelConfig, StepKind, StepSize};
-use simgate::predict::{IDLE_NS, variables};
+use simgate::predict::{Idle, variables};
 use simgate::profile::{GpuTimes, Profile, ReplayEntry, Times};
 use simgate::run;
 use smartcore::ensemble::random_forest_regressor::{
@@ -44,17 +44,14 @@ fn measured(work: &AttentionWork, times: &GpuTimes, bundle: &Path) -> Vec<Sample
             continue;
         }
         let run = run::read(&dir.path()).unwrap();
-        let mut sequences = vec![Vec::new(); run.steps.len()];
-        for plan in &run.plans {
-            sequences[plan.step as usize].push((plan.tokens, plan.context));
-        }
-        // As the step model: not the three steps behind idle time.
-        let mut since = 3;
-        for (step, sequences) in run.steps.iter().zip(sequences) {
-            since = if step.idle_before_ns >= IDLE_NS { 0 } else { since + 1 };
-            if since < 3 {
+        let mut idle = Idle::default();
+        for (step, plans) in run.steps.iter().zip(run.plans_by_step().unwrap()) {
+            idle.step(step.idle_before_ns);
+            // As the step model: not the three steps behind idle time.
+            if idle.steps_since < 3 {
                 continue;
             }
+            let sequences: Vec<(u32, u32)> = plans.iter().map(|p| (p.tokens, p.context)).collect();
             let bucket = step.bucket.parse().unwrap();
             samples.push(sample(work, bucket, &sequences, step.launch_ns + step.wait_ns));
         }

@@ -44,12 +44,17 @@ impl Native {
     /// # Errors
     /// A predictor that has no such part.
     pub fn ablate(&mut self, ablation: Ablation) -> Result<(), BackendError> {
-        self.predictor.ablate(ablation).map_err(|error| BackendError::Failed(error.to_string()))
+        let gpu = self.predictor.gpu_mut();
+        gpu.map(|gpu| gpu.ablate(ablation)).map_err(|error| BackendError::Failed(error.to_string()))
     }
 
     /// Lets the GPU work `scale` times as long as predicted.
-    pub fn scale_gpu(&mut self, scale: f64) {
-        self.predictor.scale_gpu(scale);
+    ///
+    /// # Errors
+    /// A predictor of a CPU.
+    pub fn scale_gpu(&mut self, scale: f64) -> Result<(), BackendError> {
+        let gpu = self.predictor.gpu_mut();
+        gpu.map(|gpu| gpu.scale_gpu(scale)).map_err(|error| BackendError::Failed(error.to_string()))
     }
 
     pub(crate) fn predictor(&self) -> &Predictor {

@@ -42,8 +42,11 @@ impl Explain {
         let file = one_case(&gate, &self.case)?;
         let explained = gate.explain(&file, self.fault)?;
         let tolerances = Case::read(&file.path)?.tolerances;
+        // Where a case gates something, nothing else of it is blamed: it may be too noisy to tell.
+        let gated = explained.iter().any(|e| tolerances.of(e.figure).is_some());
         let limit = |figure: Figure| {
-            tolerances.of(figure).or_else(|| goal(figure)).map_or(0.0, Tolerance::fraction)
+            let goal = if gated { None } else { goal(figure) };
+            tolerances.of(figure).or(goal).map_or(f64::INFINITY, Tolerance::fraction)
         };
         let rows: Vec<_> = explained.iter().map(|e| (row(e, limit(e.figure)), None)).collect();
         say!("{}", overview_table(&HEADER, &rows, Style::of_stdout()));

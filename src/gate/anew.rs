@@ -15,6 +15,9 @@ use crate::run::Run;
 use crate::study;
 use crate::workload::Request;
 
+/// How much longer the GPU works under [`study::Fault::GpuOpsSlower`].
+const GPU_SLOWER: f64 = 1.1;
+
 impl Stage<'_> {
     /// Serves the workload anew; one time more with every step timed on the GPU, where that was asked for.
     #[cfg(feature = "candle")]
@@ -110,8 +113,8 @@ impl Stage<'_> {
         let stops_early = !engine.ignore_eos;
         let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
         let mut native = Native::new(profile, &self.model.config()?, engine).map_err(failed)?;
-        if let Some(fault) = fault {
-            native.scale_gpu(fault.gpu_scale());
+        if fault == Some(study::Fault::GpuOpsSlower) {
+            native.scale_gpu(GPU_SLOWER).map_err(failed)?;
         }
         if let Some(study::Fault::Ablated(ablation)) = fault {
             native.ablate(ablation).map_err(failed)?;

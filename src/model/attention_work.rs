@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(of(63), KernelWork { longest: 2, blocks: 1, parts: 1, keys: 64, largest: 1 });
         assert_eq!(of(64), KernelWork { longest: 2, blocks: 2, parts: 2, keys: 65, largest: 1 });
         // 49 parts at most: 8,000 keys give them three runs each.
-        assert_eq!(of(7_999), KernelWork { longest: 4, blocks: 42, parts: 42, keys: 8_000, largest: 3 });
+        assert_eq!(
+            of(7_999),
+            KernelWork { longest: 4, blocks: 42, parts: 42, keys: 8_000, largest: 3 }
+        );
     }
 
     #[test]

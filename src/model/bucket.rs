@@ -57,6 +57,11 @@ impl StepSize {
         self.kind != StepKind::Prefill
     }
 
+    /// Whether a step of size `step` may be padded to this one.
+    pub fn holds(self, step: Self) -> bool {
+        self.kind == step.kind && self.tokens >= step.tokens && self.sequences >= step.sequences
+    }
+
     /// Whether sequences of several tokens take part.
     pub fn prefills(&self) -> bool {
         self.kind != StepKind::Decode
@@ -140,10 +145,7 @@ impl Buckets {
     /// The place of the smallest bucket that holds a step; `None` where the step is larger than those that
     /// the buckets were made for.
     pub fn fitting(&self, step: StepSize) -> Option<usize> {
-        let holds = |(_, b): &(usize, &StepSize)| {
-            b.kind == step.kind && b.tokens >= step.tokens && b.sequences >= step.sequences
-        };
-        let held = self.0.iter().enumerate().filter(holds);
+        let held = self.0.iter().enumerate().filter(|(_, bucket)| bucket.holds(step));
         held.min_by_key(|(_, b)| (b.tokens, b.sequences)).map(|(place, _)| place)
     }
 }

@@ -63,11 +63,6 @@ impl Ablation {
         (Self::NoResiduals, "no-residuals"),
     ];
 
-    /// The name on the command line.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(ablation, _)| *ablation == self).map_or("", |(_, name)| name)
-    }
-
     /// What it leaves of a step.
     pub(super) fn apply(self, parts: Parts, chunks: bool) -> Parts {
         let (none, gpu) = ([0.0; 3], parts.gpu);
@@ -89,15 +84,5 @@ impl Ablation {
             Self::NoIdle => Parts { idle: 0.0, ..parts },
             Self::NoResiduals => parts,
         }
-    }
-}
-
-impl std::str::FromStr for Ablation {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.iter().find(|(_, name)| *name == text);
-        let names = || Self::ALL.map(|(_, name)| name).join(", ");
-        found.map(|(ablation, _)| *ablation).ok_or_else(|| format!("expected one of {}", names()))
     }
 }

@@ -1,7 +1,7 @@
 //! Steps on the CPU, where ops run one after another: sums of medians.
 
 use super::interpolate::{Grid, Line};
-use super::{PredictError, Step, StepTimes};
+use super::{PredictError, Step};
 use crate::engine::StepSpans;
 use crate::model::{ModelConfig, Op, Shape, op_list};
 use crate::profile::{CpuTimes, ProfileMeta, Span};
@@ -174,4 +174,17 @@ impl CpuPredictor {
 
 fn within(value: u32, (low, high): (u32, u32)) -> bool {
     (low..=high).contains(&value)
+}
+
+/// The parts of a predicted step, ns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepTimes {
+    /// Choosing the work.
+    pub schedule_ns: f64,
+    /// Describing the batch.
+    pub prepare_ns: f64,
+    /// The model's ops.
+    pub ops_ns: f64,
+    /// Handing out tokens.
+    pub post_ns: f64,
 }

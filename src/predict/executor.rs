@@ -1,44 +1,20 @@
 //! The sim side's executor: it says when a step would have ended.
 
-use super::{Draws, Predictor, Step};
+use super::{Draws, Idle, Predictor, Step};
 use crate::engine::{Clock, ExecuteError, Executor, State, StepOutcome, StepPlan, StepSpans};
-
-/// A wait of less is none: the loop between two steps takes some time itself.
-pub const IDLE_NS: u64 = 20_000;
 
 /// Predicts each step and draws its residual.
 pub struct PredictingExecutor<'a> {
     predictor: &'a Predictor,
     draws: Draws,
     idle: Idle,
+    /// When the last step was done with.
+    busy_until: u64,
     sequences: Vec<(u32, u32)>,
     /// For each request, the tokens after which its text ends.
     lengths: Option<&'a [u32]>,
     /// How long steps take, as a share of what is predicted.
     scale: f64,
-}
-
-/// Idle time, as a step sees it.
-#[derive(Debug, Default)]
-struct Idle {
-    /// When the last step was done with.
-    busy_until: u64,
-    /// The last idle time.
-    idle_ns: u64,
-    /// Steps since.
-    steps_since: u32,
-}
-
-impl Idle {
-    /// A step begins.
-    fn step(&mut self, start_ns: u64) {
-        let idle = start_ns.saturating_sub(self.busy_until);
-        if idle >= IDLE_NS {
-            (self.idle_ns, self.steps_since) = (idle, 0);
-        } else {
-            self.steps_since = self.steps_since.saturating_add(1);
-        }
-    }
 }
 
 impl<'a> PredictingExecutor<'a> {
@@ -49,6 +25,7 @@ impl<'a> PredictingExecutor<'a> {
             predictor,
             draws: Draws::new(seed),
             idle: Idle::default(),
+            busy_until: 0,
             sequences: Vec::new(),
             lengths,
             scale: 1.0,
@@ -85,14 +62,8 @@ impl Executor for PredictingExecutor<'_> {
         self.sequences.extend(plan.items.iter().map(|item| (item.tokens, item.context)));
         let rows = plan.items.iter().filter(|item| state.completes(item)).count() as u32;
         let decode_only = plan.items.iter().all(|item| state.sequences[item.request].decoding());
-        self.idle.step(start_ns);
-        let step = Step {
-            sequences: &self.sequences,
-            rows,
-            decode_only,
-            idle_ns: self.idle.idle_ns,
-            steps_since_idle: self.idle.steps_since,
-        };
+        self.idle.step(start_ns.saturating_sub(self.busy_until));
+        let step = Step { sequences: &self.sequences, rows, decode_only, idle: self.idle };
         let (spans, bucket) = self
             .predictor
             .draw(step, &mut self.draws)
@@ -108,7 +79,7 @@ impl Executor for PredictingExecutor<'_> {
         };
         let end_ns =
             start_ns + spans.schedule_ns + spans.prepare_ns + spans.launch_ns + spans.wait_ns;
-        self.idle.busy_until = end_ns + spans.post_ns;
+        self.busy_until = end_ns + spans.post_ns;
         let stopped = self.stopped(plan, state);
         Ok(StepOutcome { end_ns, spans, stopped, bucket, ..StepOutcome::default() })
     }

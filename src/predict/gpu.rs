@@ -2,11 +2,11 @@
 //! that were measured in that bucket, and none is given outside what was measured there.
 
 use super::ablation::{Ablation, Parts};
-use super::gpu_ops::GpuOps;
+use super::gpu_ops::{GpuOps, OpTimes};
 use super::interpolate::Line;
 use super::residuals::{Draws, Residuals};
 use super::work::{NAMES, variables};
-use super::{PredictError, Step};
+use super::{Idle, PredictError};
 use crate::engine::{EngineConfig, Launch, StepSpans};
 use crate::model::{AttentionWork, Buckets, ModelConfig, StepSize};
 use crate::profile::{BucketModel, Content, GpuHost, GpuTimes, ProfileMeta, StepModel};
@@ -19,7 +19,6 @@ pub struct GpuPredictor {
     eager: bool,
     /// By bucket, in the order of [`Buckets::all`].
     models: Vec<Option<BucketModel>>,
-    names: Vec<String>,
     /// Of steps without and with a chunk, by [`GpuHost::ALL`].
     host: [Vec<Line>; 2],
     /// Longer after idle time, by steps since.
@@ -119,7 +118,6 @@ impl GpuPredictor {
             buckets,
             work: AttentionWork::new(model, multiprocessors),
             eager,
-            names: times.variables.clone(),
             host: [host(false), host(true)],
             idle: idle_lines(times, eager),
             residuals: Residuals::new(times.residuals.iter().filter(|r| r.eager == eager)),
@@ -147,8 +145,8 @@ impl GpuPredictor {
     ///
     /// # Errors
     /// A step that the profile does not cover.
-    pub fn parts(&self, step: Step<'_>) -> Result<StepParts, PredictError> {
-        Ok(self.taken_apart(&self.step(step)?, (1.0, 1.0)))
+    pub fn parts(&self, sequences: &[(u32, u32)], idle: Idle) -> Result<StepParts, PredictError> {
+        Ok(self.taken_apart(&self.step(sequences, idle)?, (1.0, 1.0)))
     }
 
     /// A step taken apart, and its bucket.
@@ -157,11 +155,12 @@ impl GpuPredictor {
     /// A step that the profile does not cover.
     pub fn draw_parts(
         &self,
-        step: Step<'_>,
+        sequences: &[(u32, u32)],
+        idle: Idle,
         draws: &mut Draws,
     ) -> Result<(StepParts, String), PredictError> {
-        let predicted = self.step(step)?;
-        let ratios = self.ratios(&predicted, step, draws);
+        let predicted = self.step(sequences, idle)?;
+        let ratios = self.ratios(&predicted, sequences.len(), draws);
         Ok((self.taken_apart(&predicted, ratios), predicted.bucket.to_string()))
     }
 
@@ -169,8 +168,8 @@ impl GpuPredictor {
     ///
     /// # Errors
     /// A step that the profile does not cover.
-    pub fn busy_share(&self, step: Step<'_>) -> Result<f64, PredictError> {
-        let step = self.step(step)?;
+    pub fn busy_share(&self, sequences: &[(u32, u32)]) -> Result<f64, PredictError> {
+        let step = self.step(sequences, Idle::default())?;
         let between = step.device - self.overhead_ns;
         let work = step.device - step.beside;
         Ok(if between > 0.0 { (work / between).min(1.0) } else { 1.0 })
@@ -184,12 +183,12 @@ impl GpuPredictor {
     }
 
     /// Residuals of the next step.
-    fn ratios(&self, predicted: &GpuStep, step: Step<'_>, draws: &mut Draws) -> (f64, f64) {
+    fn ratios(&self, predicted: &GpuStep, sequences: usize, draws: &mut Draws) -> (f64, f64) {
         match self.ablation {
             Some(Ablation::NoResiduals) => (1.0, 1.0),
             _ => {
                 let chunks = predicted.bucket.prefills();
-                draws.next(&self.residuals, chunks, step.sequences.len() as u32)
+                draws.next(&self.residuals, chunks, sequences as u32)
             }
         }
     }
@@ -198,33 +197,15 @@ impl GpuPredictor {
     ///
     /// # Errors
     /// A step that the profile does not cover.
-    pub fn step(&self, step: Step<'_>) -> Result<GpuStep, PredictError> {
-        let tokens = step.sequences.iter().map(|sequence| sequence.0);
-        let size = StepSize::of_tokens(tokens);
+    pub fn step(&self, sequences: &[(u32, u32)], idle: Idle) -> Result<GpuStep, PredictError> {
+        let size = StepSize::of_tokens(sequences.iter().map(|sequence| sequence.0));
         let place = self.buckets.fitting(size);
         let place = place.ok_or_else(|| self.missing(size))?;
         let bucket = self.buckets.all()[place];
-        let DeviceTimes { mut device, gpu, issue, attention } =
-            self.device(place, step.sequences)?;
+        let DeviceTimes { mut device, gpu, issue, attention } = self.device(place, sequences)?;
         let chunks = bucket.prefills();
-        let sequences = step.sequences.len() as u32;
-        let mut host = [0.0; 3];
-        for (time, (span, line)) in
-            host.iter_mut().zip(GpuHost::ALL.into_iter().zip(&self.host[usize::from(chunks)]))
-        {
-            *time = line.at(sequences).ok_or_else(|| {
-                let (low, high) = line.range();
-                PredictError::OutOfRange {
-                    op: span.as_str(),
-                    variable: "sequences",
-                    asked: sequences,
-                    low,
-                    high,
-                    command: self.command.clone(),
-                }
-            })?;
-        }
-        let mut idle = self.idle_extra(step.idle_ns, step.steps_since_idle);
+        let mut host = self.host_spans(chunks, sequences.len() as u32)?;
+        let mut idle = self.idle_extra(idle);
         if let Some(ablation) = self.ablation {
             let parts = Parts {
                 host,
@@ -246,17 +227,34 @@ impl GpuPredictor {
         Ok(GpuStep { bucket, schedule, prepare, device, beside, idle, post })
     }
 
+    /// Schedule, prepare and post of a step, ns.
+    fn host_spans(&self, chunks: bool, sequences: u32) -> Result<[f64; 3], PredictError> {
+        let mut spans = [0.0; 3];
+        let lines = GpuHost::ALL.into_iter().zip(&self.host[usize::from(chunks)]);
+        for (time, (span, line)) in spans.iter_mut().zip(lines) {
+            *time = line.at(sequences).ok_or_else(|| {
+                let (low, high) = line.range();
+                PredictError::OutOfRange {
+                    op: span.as_str(),
+                    variable: "sequences",
+                    asked: sequences,
+                    low,
+                    high,
+                    command: self.command.clone(),
+                }
+            })?;
+        }
+        Ok(spans)
+    }
+
     /// The times of a step in the bucket at `place`.
     fn device(&self, place: usize, sequences: &[(u32, u32)]) -> Result<DeviceTimes, PredictError> {
         let bucket = self.buckets.all()[place];
         if self.eager {
             // Steps as graphs are fitted to service; a timeline of ops that were measured alone is not.
             let level = self.residuals.level(bucket.prefills(), sequences.len() as u32);
-            let (issue, alone) = self.ops.step(bucket, sequences)?;
-            let device = alone * level;
-            let gpu = self.ops.sum(bucket, sequences)?;
-            let attention = self.ops.attention_of(bucket, sequences)?;
-            return Ok(DeviceTimes { device, gpu, issue, attention });
+            let OpTimes { issued, known, gpu, attention } = self.ops.step(bucket, sequences)?;
+            return Ok(DeviceTimes { device: known * level, gpu, issue: issued, attention });
         }
         let model = self.models[place].as_ref().ok_or_else(|| self.missing(bucket))?;
         let values = variables(&self.work, bucket, sequences);
@@ -264,7 +262,7 @@ impl GpuPredictor {
             let (low, high) = model.variables[place].range;
             return Err(PredictError::OutOfWork {
                 bucket,
-                variable: self.names[place].clone(),
+                variable: NAMES[place],
                 asked: values[place],
                 low,
                 high,
@@ -292,10 +290,10 @@ impl GpuPredictor {
         PredictError::MissingBucket { bucket, command: self.command.clone() }
     }
 
-    fn idle_extra(&self, idle_ns: u64, steps_since: u32) -> f64 {
-        let Some(line) = self.idle.get(steps_since as usize) else { return 0.0 };
+    fn idle_extra(&self, idle: Idle) -> f64 {
+        let Some(line) = self.idle.get(idle.steps_since as usize) else { return 0.0 };
         // It is level long before the longest idle time that was measured.
-        let us = ((idle_ns / 1_000).min(u64::from(u32::MAX)) as u32).min(line.range().1);
+        let us = ((idle.ns / 1_000).min(u64::from(u32::MAX)) as u32).min(line.range().1);
         line.at(us).unwrap_or_default()
     }
 
@@ -305,11 +303,12 @@ impl GpuPredictor {
     /// A step that the profile does not cover.
     pub fn draw(
         &self,
-        step: Step<'_>,
+        sequences: &[(u32, u32)],
+        idle: Idle,
         draws: &mut Draws,
     ) -> Result<(StepSpans, String), PredictError> {
-        let predicted = self.step(step)?;
-        let (device, host) = self.ratios(&predicted, step, draws);
+        let predicted = self.step(sequences, idle)?;
+        let (device, host) = self.ratios(&predicted, sequences.len(), draws);
         let ns = |time: f64| time.round().max(0.0) as u64;
         let device_ns = predicted.device * device + predicted.idle;
         let launch = self.launch_ns.min(device_ns);
@@ -328,18 +327,18 @@ impl GpuPredictor {
     ///
     /// # Errors
     /// A step that the profile does not cover.
-    pub fn origin(&self, step: Step<'_>) -> Result<String, PredictError> {
-        let predicted = self.step(step)?;
+    pub fn origin(&self, sequences: &[(u32, u32)]) -> Result<String, PredictError> {
+        let predicted = self.step(sequences, Idle::default())?;
         let place = self.buckets.all().iter().position(|&bucket| bucket == predicted.bucket);
         let model = place.and_then(|place| self.models[place].as_ref());
         let samples = model.map_or(0, |model| model.samples);
-        let values = variables(&self.work, predicted.bucket, step.sequences);
+        let values = variables(&self.work, predicted.bucket, sequences);
         if self.eager {
             return Ok("ops interpolated between measured shapes, on a timeline".to_owned());
         }
         let mut text = format!("fitted to {samples} steps measured in bucket {}", predicted.bucket);
         let fitted = model.map(|model| &model.variables[..]).unwrap_or_default();
-        for ((name, x), v) in self.names.iter().zip(values).zip(fitted) {
+        for ((name, x), v) in NAMES.iter().zip(values).zip(fitted) {
             if v.range.0 < v.range.1 {
                 text.push_str(&format!("; {name} {x} of {} to {}", v.range.0, v.range.1));
             }

@@ -28,6 +28,18 @@ pub(super) struct GpuOps {
     command: String,
 }
 
+/// What the ops of a step take together, ns.
+pub(super) struct OpTimes {
+    /// Until the host has issued all of them.
+    pub issued: f64,
+    /// Until it knows the step's tokens.
+    pub known: f64,
+    /// On the GPU.
+    pub gpu: f64,
+    /// Of that, attention.
+    pub attention: f64,
+}
+
 /// The variable of an op that is no attention.
 fn variable(op: GpuOp, size: StepSize) -> u32 {
     match op {
@@ -64,7 +76,7 @@ impl GpuOps {
         })
     }
 
-    /// (all issued, tokens known) of a step, ns.
+    /// The times of a step, launched op by op.
     ///
     /// # Errors
     /// An op or shape that the profile does not cover.
@@ -72,7 +84,7 @@ impl GpuOps {
         &self,
         bucket: StepSize,
         sequences: &[(u32, u32)],
-    ) -> Result<(f64, f64), PredictError> {
+    ) -> Result<OpTimes, PredictError> {
         let times = self.times(bucket, sequences)?;
         let of = |ops: &[GpuOp], divisor: f64| -> Vec<Issue> {
             let found = times.iter().filter(|(op, _)| ops.contains(op));
@@ -82,7 +94,14 @@ impl GpuOps {
         let layers = (0..self.layers).flat_map(|_| layer.iter().copied());
         let before = of(&GpuOp::BEFORE, 1.0).into_iter();
         let after = of(&GpuOp::AFTER, 1.0).into_iter();
-        Ok(timeline(before.chain(layers).chain(after), self.costs))
+        let (issued, known) = timeline(before.chain(layers).chain(after), self.costs);
+        let attention = times.iter().filter(|(op, _)| is_attention(*op));
+        Ok(OpTimes {
+            issued,
+            known,
+            gpu: times.iter().map(|(_, t)| t.run).sum(),
+            attention: attention.map(|(_, t)| t.run).sum(),
+        })
     }
 
     /// Issue and GPU time of each op of a step, all layers together, ns.
@@ -131,27 +150,6 @@ impl GpuOps {
             return Err(self.out_of_range(op, x, (low, high)));
         }
         grid.at(x, context).ok_or_else(|| self.out_of_range(op, context, contexts))
-    }
-
-    /// GPU time of a step's attention, ns.
-    ///
-    /// # Errors
-    /// A shape that the profile does not cover.
-    pub fn attention_of(
-        &self,
-        bucket: StepSize,
-        sequences: &[(u32, u32)],
-    ) -> Result<f64, PredictError> {
-        let times = self.times(bucket, sequences)?;
-        Ok(times.iter().filter(|(op, _)| is_attention(*op)).map(|(_, t)| t.run).sum())
-    }
-
-    /// GPU time of all ops of a step, ns.
-    ///
-    /// # Errors
-    /// A shape that the profile does not cover.
-    pub fn sum(&self, bucket: StepSize, sequences: &[(u32, u32)]) -> Result<f64, PredictError> {
-        Ok(self.times(bucket, sequences)?.iter().map(|(_, t)| t.run).sum())
     }
 
     /// What the ops of a step take of the first layer only, as a share of what they take of all.

@@ -8,17 +8,18 @@ mod cpu;
 mod executor;
 mod gpu;
 mod gpu_ops;
+mod idle;
 mod interpolate;
 mod residuals;
 mod timeline;
 mod work;
 
 pub use ablation::Ablation;
-pub use cpu::CpuPredictor;
-pub use executor::{IDLE_NS, PredictingExecutor};
+pub use cpu::{CpuPredictor, StepTimes};
+pub use executor::PredictingExecutor;
 pub use gpu::{GpuPredictor, GpuStep, StepParts};
+pub use idle::{IDLE_NS, Idle};
 pub use residuals::Draws;
-pub use timeline::{Costs, Issue, timeline};
 pub use work::{NAMES as STEP_VARIABLES, OF_DECODE, VARIABLES, variables};
 
 use crate::engine::{EngineConfig, StepSpans};
@@ -43,10 +44,8 @@ pub struct Step<'a> {
     pub rows: u32,
     /// Whether no prompt's chunk is in it.
     pub decode_only: bool,
-    /// The last idle time before it, ns.
-    pub idle_ns: u64,
-    /// Steps since that idle time: 0 for the first one.
-    pub steps_since_idle: u32,
+    /// The idle time before it.
+    pub idle: Idle,
 }
 
 impl Predictor {
@@ -70,62 +69,25 @@ impl Predictor {
         }
     }
 
-    /// Leaves a part of the prediction out, or replaces it.
+    /// The predictor of a GPU, whose steps can be taken apart.
     ///
     /// # Errors
-    /// A predictor of a CPU, which has no such parts.
-    pub fn ablate(&mut self, ablation: Ablation) -> Result<(), PredictError> {
+    /// A predictor of a CPU.
+    pub fn gpu(&self) -> Result<&GpuPredictor, PredictError> {
         match self {
             Self::Cpu(_) => Err(PredictError::NoParts),
-            Self::Gpu(predictor) => {
-                predictor.ablate(ablation);
-                Ok(())
-            }
+            Self::Gpu(predictor) => Ok(predictor),
         }
     }
 
-    /// Lets the GPU work `scale` times as long as predicted.
-    pub fn scale_gpu(&mut self, scale: f64) {
-        if let Self::Gpu(predictor) = self {
-            predictor.scale_gpu(scale);
-        }
-    }
-
-    /// (on the GPU, on the host until its tokens are known, on the host behind it) of a step, ns, without
-    /// residuals.
+    /// The same, to be changed.
     ///
     /// # Errors
-    /// A step that the profile does not cover.
-    pub fn parts(&self, step: Step<'_>) -> Result<StepParts, PredictError> {
+    /// A predictor of a CPU.
+    pub fn gpu_mut(&mut self) -> Result<&mut GpuPredictor, PredictError> {
         match self {
             Self::Cpu(_) => Err(PredictError::NoParts),
-            Self::Gpu(predictor) => predictor.parts(step),
-        }
-    }
-
-    /// How much of the time between a step's first and last kernel the GPU works, as a share.
-    ///
-    /// # Errors
-    /// A step that the profile does not cover.
-    pub fn busy_share(&self, step: Step<'_>) -> Result<f64, PredictError> {
-        match self {
-            Self::Cpu(_) => Err(PredictError::NoParts),
-            Self::Gpu(predictor) => predictor.busy_share(step),
-        }
-    }
-
-    /// As [`Predictor::parts`], with residuals; and the step's bucket.
-    ///
-    /// # Errors
-    /// A step that the profile does not cover.
-    pub fn draw_parts(
-        &self,
-        step: Step<'_>,
-        draws: &mut Draws,
-    ) -> Result<(StepParts, String), PredictError> {
-        match self {
-            Self::Cpu(_) => Err(PredictError::NoParts),
-            Self::Gpu(predictor) => predictor.draw_parts(step, draws),
+            Self::Gpu(predictor) => Ok(predictor),
         }
     }
 
@@ -140,7 +102,7 @@ impl Predictor {
     ) -> Result<(StepSpans, String), PredictError> {
         match self {
             Self::Cpu(predictor) => Ok((predictor.draw(step, draws.random())?, String::new())),
-            Self::Gpu(predictor) => predictor.draw(step, draws),
+            Self::Gpu(predictor) => predictor.draw(step.sequences, step.idle, draws),
         }
     }
 }
@@ -198,7 +160,7 @@ pub enum PredictError {
         /// The bucket.
         bucket: StepSize,
         /// What is out of range.
-        variable: String,
+        variable: &'static str,
         /// What was asked for.
         asked: f64,
         /// Smallest measured.
@@ -242,17 +204,4 @@ pub enum PredictError {
         /// The command that collects it.
         command: String,
     },
-}
-
-/// The parts of a predicted step, ns.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepTimes {
-    /// Choosing the work.
-    pub schedule_ns: f64,
-    /// Describing the batch.
-    pub prepare_ns: f64,
-    /// The model's ops.
-    pub ops_ns: f64,
-    /// Handing out tokens.
-    pub post_ns: f64,
 }

@@ -50,6 +50,17 @@ pub struct Run {
     pub meta: Option<RunMeta>,
 }
 
+impl Run {
+    /// What each step did, by the place of the step; `None` where a plan names a step that there is not.
+    pub fn plans_by_step(&self) -> Option<Vec<Vec<&PlanRecord>>> {
+        let mut plans = vec![Vec::new(); self.steps.len()];
+        for plan in &self.plans {
+            plans.get_mut(usize::try_from(plan.step).ok()?)?.push(plan);
+        }
+        Some(plans)
+    }
+}
+
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Status {

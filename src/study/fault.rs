@@ -23,11 +23,6 @@ impl Fault {
         let ablations = Ablation::ALL.into_iter().map(|(a, name)| (Self::Ablated(a), name));
         Self::OTHERS.into_iter().chain(ablations)
     }
-
-    /// How much longer the GPU works than predicted, as a share.
-    pub fn gpu_scale(self) -> f64 {
-        if self == Self::GpuOpsSlower { 1.1 } else { 1.0 }
-    }
 }
 
 impl std::str::FromStr for Fault {

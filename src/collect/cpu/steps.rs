@@ -9,7 +9,7 @@ use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Policy, serve}
 use crate::model::Qwen3;
 use crate::predict::CpuPredictor;
 use crate::profile::{CpuTimes, HostEntry, ProfileMeta, Residual, Span};
-use crate::run::{Run, StepRecord};
+use crate::run::{PlanRecord, Run, StepRecord};
 use crate::stats::percentile_sorted;
 use crate::workload::{Request, Workload};
 
@@ -54,8 +54,8 @@ pub(super) fn calibrate(
         .collect();
     let predictor = CpuPredictor::new(meta, times, &model.config);
     for run in &runs {
-        for step in &run.steps {
-            times.residuals.push(residual(&predictor, run, step)?);
+        for (step, plans) in run.steps.iter().zip(run.plans_by_step().unwrap_or_default()) {
+            times.residuals.push(residual(&predictor, run, step, &plans)?);
         }
     }
     Ok(())
@@ -84,17 +84,8 @@ fn spans(run: &Run, span: Span) -> Vec<(u32, f64)> {
         Span::Schedule => step.schedule_ns,
         Span::Post => step.post_ns,
     };
-    let sequences = sequences_by_step(run);
-    run.steps.iter().map(|s| (sequences[s.step as usize].len() as u32, time(s) as f64)).collect()
-}
-
-/// (tokens, context) of every item, by step.
-fn sequences_by_step(run: &Run) -> Vec<Vec<(u32, u32)>> {
-    let mut steps = vec![Vec::new(); run.steps.len()];
-    for plan in &run.plans {
-        steps[plan.step as usize].push((plan.tokens, plan.context));
-    }
-    steps
+    let plans = run.plans_by_step().unwrap_or_default();
+    run.steps.iter().zip(plans).map(|(s, plans)| (plans.len() as u32, time(s) as f64)).collect()
 }
 
 fn host(span: Span, times: impl Iterator<Item = (u32, f64)>) -> Vec<HostEntry> {
@@ -112,13 +103,13 @@ fn residual(
     predictor: &CpuPredictor,
     run: &Run,
     step: &StepRecord,
+    plans: &[&PlanRecord],
 ) -> Result<Residual, CollectError> {
-    let items: Vec<_> = run.plans.iter().filter(|plan| plan.step == step.step).collect();
-    let sequences: Vec<(u32, u32)> = items.iter().map(|p| (p.tokens, p.context)).collect();
+    let sequences: Vec<(u32, u32)> = plans.iter().map(|p| (p.tokens, p.context)).collect();
     let request = |id: u64| &run.requests[id as usize];
     // A token follows once the prompt is complete.
     let rows =
-        items.iter().filter(|p| p.context + p.tokens >= request(p.request_id).prefill_tokens);
+        plans.iter().filter(|p| p.context + p.tokens >= request(p.request_id).prefill_tokens);
     let predicted = predictor.step(&sequences, rows.count() as u32)?;
     let measured = (step.prepare_ns + step.launch_ns) as f64;
     Ok(Residual {

@@ -12,7 +12,7 @@ use crate::collect::CollectError;
 use crate::engine::{EngineConfig, Launch, Policy};
 use crate::model::{AttentionWork, ModelConfig, StepSize};
 use crate::predict::{
-    GpuPredictor, IDLE_NS, OF_DECODE, STEP_VARIABLES, Step, VARIABLES, variables,
+    GpuPredictor, GpuStep, IDLE_NS, OF_DECODE, STEP_VARIABLES, VARIABLES, variables,
 };
 use crate::profile::{
     BucketModel, GpuHost, GpuHostEntry, GpuTimes, IdleEntry, LaunchEntry, ProfileMeta, ReplayEntry,
@@ -61,7 +61,7 @@ pub(super) fn fit(
     times.variables = STEP_VARIABLES.map(str::to_owned).to_vec();
     let bench = times.replays.iter().map(|entry| of_bench(&work, entry));
     let served = runs.iter().filter(|run| !run.eager).flat_map(|run| &run.steps);
-    let steady = served.filter(|step| step.steps_since_idle >= AFTER_IDLE);
+    let steady = served.filter(|step| step.idle.steps_since >= AFTER_IDLE);
     let service = steady.map(|step| of_service(&work, step));
     let samples: Vec<Sample> = bench.chain(service).collect();
     times.step_model = step_model(&work, &samples)?;
@@ -71,7 +71,7 @@ pub(super) fn fit(
     // Steps right after idle time have its effect, of which only the median is known.
     let residuals = each_step(meta, times, model, runs, |step, run, predicted| {
         let host = predicted.schedule + predicted.prepare + predicted.post;
-        let steady = step.steps_since_idle >= AFTER_IDLE;
+        let steady = step.idle.steps_since >= AFTER_IDLE;
         steady.then(|| StepResidual {
             process: run.process,
             run: run.number,
@@ -85,7 +85,7 @@ pub(super) fn fit(
     times.residuals = residuals.into_iter().flatten().collect();
     let idle = each_step(meta, times, model, runs, |step, run, predicted| {
         let extra = step.body() - predicted.device - predicted.schedule - predicted.prepare;
-        (run.eager, step.idle_ns, step.steps_since_idle, extra)
+        (run.eager, step.idle.ns, step.idle.steps_since, extra)
     })?;
     times.idle = idle_entries(&idle);
     Ok(())
@@ -266,20 +266,14 @@ fn each_step<T>(
     times: &GpuTimes,
     model: &ModelConfig,
     runs: &[ServedRun],
-    mut of: impl FnMut(&ServedStep, &ServedRun, &crate::predict::GpuStep) -> T,
+    mut of: impl FnMut(&ServedStep, &ServedRun, &GpuStep) -> T,
 ) -> Result<Vec<T>, CollectError> {
     let mut all = Vec::new();
     for run in runs {
         let engine = engine(run, meta.kv_block_tokens);
         let predictor = GpuPredictor::new(meta, times, model, &engine)?;
         for step in &run.steps {
-            let predicted = predictor.step(Step {
-                sequences: &step.sequences,
-                rows: 0,
-                decode_only: !step.bucket.prefills(),
-                idle_ns: step.idle_ns,
-                steps_since_idle: step.steps_since_idle,
-            })?;
+            let predicted = predictor.step(&step.sequences, step.idle)?;
             all.push(of(step, run, &predicted));
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::collect::CollectError;
 use crate::files::FileError;
 use crate::model::StepSize;
-use crate::predict::IDLE_NS;
+use crate::predict::Idle;
 use crate::run::{self, Run};
 
 /// A calibration run.
@@ -34,9 +34,8 @@ pub(super) struct ServedStep {
     pub launch_ns: u64,
     /// From launch to tokens, ns.
     pub device_ns: u64,
-    /// The last idle time before it, ns, and the steps since.
-    pub idle_ns: u64,
-    pub steps_since_idle: u32,
+    /// The idle time before it.
+    pub idle: Idle,
 }
 
 impl ServedStep {
@@ -77,30 +76,25 @@ fn limits(name: &str) -> Option<(u32, u32)> {
     Some((tokens.parse().ok()?, sequences.parse().ok()?))
 }
 
+/// The steps of a run; `None` for one whose plans do not fit its steps.
 fn steps(run: &Run) -> Option<Vec<ServedStep>> {
-    let mut sequences = vec![Vec::new(); run.steps.len()];
-    for plan in &run.plans {
-        sequences.get_mut(plan.step as usize)?.push((plan.tokens, plan.context));
-    }
-    let (mut idle_ns, mut since) = (0, AGES);
+    let mut idle = Idle::default();
     let mut steps = Vec::new();
-    for (record, sequences) in run.steps.iter().zip(sequences) {
-        if record.idle_before_ns >= IDLE_NS {
-            (idle_ns, since) = (record.idle_before_ns, 0);
+    for (record, plans) in run.steps.iter().zip(run.plans_by_step()?) {
+        idle.step(record.idle_before_ns);
+        let sequences: Vec<(u32, u32)> = plans.iter().map(|p| (p.tokens, p.context)).collect();
+        let bucket: StepSize = record.bucket.parse().ok()?;
+        if !bucket.holds(StepSize::of_tokens(sequences.iter().map(|sequence| sequence.0))) {
+            return None;
         }
         steps.push(ServedStep {
-            bucket: record.bucket.parse().ok()?,
+            bucket,
             sequences,
             host: [record.schedule_ns, record.prepare_ns, record.post_ns],
             launch_ns: record.launch_ns,
             device_ns: record.launch_ns + record.wait_ns,
-            idle_ns,
-            steps_since_idle: since,
+            idle,
         });
-        since = since.saturating_add(1);
     }
     Some(steps)
 }
-
-/// Steps since idle time where there was none yet.
-const AGES: u32 = 1_000;

@@ -3,7 +3,7 @@
 use crate::collect::CollectError;
 use crate::engine::{EngineConfig, Launch, Policy};
 use crate::model::ModelConfig;
-use crate::predict::{GpuPredictor, PredictError, Step};
+use crate::predict::{GpuPredictor, Idle, PredictError};
 use crate::profile::{Profile, ReplayEntry, Times};
 use crate::stats::percentiles;
 
@@ -70,17 +70,11 @@ pub fn validate(profile: &Profile, model: &ModelConfig) -> Result<Validation, Co
     };
     let predictor = GpuPredictor::new(&profile.meta, times, model, &engine)?;
     let steps = times.validation.iter().map(|measured| {
-        let step = Step {
-            sequences: &measured.content.0,
-            rows: 0,
-            decode_only: !measured.bucket.prefills(),
-            idle_ns: 0,
-            steps_since_idle: u32::MAX,
-        };
+        let sequences = &measured.content.0;
         ValidatedStep {
             measured: measured.clone(),
-            predicted: predictor.step(step).map(|step| step.device),
-            origin: predictor.origin(step).unwrap_or_default(),
+            predicted: predictor.step(sequences, Idle::default()).map(|step| step.device),
+            origin: predictor.origin(sequences).unwrap_or_default(),
         }
     });
     Ok(Validation { steps: steps.collect() })

@@ -3,28 +3,26 @@
 use super::truth::{TrueStep, Truth};
 use super::{Known, Part};
 use crate::engine::{Clock, ExecuteError, Executor, State, StepOutcome, StepPlan, StepSpans};
-use crate::predict::{Draws, IDLE_NS, PredictError, Predictor, Step, StepParts};
+use crate::predict::{Draws, GpuPredictor, Idle, PredictError, StepParts};
 use crate::run::{RequestRecord, Run, TokenTimes};
 
 /// What every step of a hybrid run is made of.
 pub(super) struct Hybrid<'a> {
     pub truth: &'a Truth,
-    pub predictor: &'a Predictor,
+    pub predictor: &'a GpuPredictor,
     pub known: Known,
     pub draws: Draws,
-    /// When the last step was done with, the last idle time, and the steps since.
+    /// When the last step was done with.
     busy_until: f64,
-    idle_ns: u64,
-    since: u32,
+    idle: Idle,
     /// Steps so far.
     number: usize,
 }
 
 impl<'a> Hybrid<'a> {
-    pub fn new(truth: &'a Truth, predictor: &'a Predictor, known: Known, seed: u64) -> Self {
-        let draws = Draws::new(seed);
-        let (busy_until, idle_ns, since, number) = (0.0, 0, 0, 0);
-        Self { truth, predictor, known, draws, busy_until, idle_ns, since, number }
+    pub fn new(truth: &'a Truth, predictor: &'a GpuPredictor, known: Known, seed: u64) -> Self {
+        let (draws, idle) = (Draws::new(seed), Idle::default());
+        Self { truth, predictor, known, draws, busy_until: 0.0, idle, number: 0 }
     }
 
     /// The parts of the next step, which begins at `start`, and how long it is held up before. `recorded` is
@@ -32,19 +30,12 @@ impl<'a> Hybrid<'a> {
     fn step(
         &mut self,
         sequences: &[(u32, u32)],
-        decode_only: bool,
         start: f64,
         recorded: Option<&TrueStep>,
     ) -> Result<(StepParts, f64, String), PredictError> {
-        let idle = (start - self.busy_until).max(0.0) as u64;
-        if idle >= IDLE_NS {
-            (self.idle_ns, self.since) = (idle, 0);
-        } else {
-            self.since = self.since.saturating_add(1);
-        }
-        let (idle_ns, steps_since_idle) = (self.idle_ns, self.since);
-        let step = Step { sequences, rows: 0, decode_only, idle_ns, steps_since_idle };
-        let (mut parts, bucket) = self.predictor.draw_parts(step, &mut self.draws)?;
+        self.idle.step((start - self.busy_until).max(0.0) as u64);
+        let (mut parts, bucket) =
+            self.predictor.draw_parts(sequences, self.idle, &mut self.draws)?;
         let number = self.number;
         self.number += 1;
         let Some(like) = recorded.or_else(|| self.truth.nearest(&bucket, number)) else {
@@ -58,7 +49,7 @@ impl<'a> Hybrid<'a> {
         };
         let base = match recorded {
             Some(_) => parts,
-            None => self.predictor.parts(step)?,
+            None => self.predictor.parts(sequences, self.idle)?,
         };
         if self.known.has(Part::Gpu) {
             parts.gpu = known(like.times.gpu, like.predicted.gpu, base.gpu);
@@ -71,18 +62,17 @@ impl<'a> Hybrid<'a> {
         Ok((parts, delay, bucket))
     }
 
-    /// The run with the recorded plans.
+    /// The run with the recorded plans. Each request arrives in the step in which it did, at the same share of
+    /// it: with longer steps the same plans would otherwise fall behind the arrivals without end, where an engine
+    /// takes more requests into each step.
     pub fn replay(mut self, run: &Run) -> Result<Run, PredictError> {
         let mut times: Vec<Vec<u64>> = vec![Vec::new(); run.requests.len()];
+        let mut spans = Vec::new();
         for recorded in &self.truth.steps {
             let sequences: Vec<(u32, u32)> =
                 recorded.items.iter().map(|item| (item.1, item.2)).collect();
-            let arrivals = recorded.items.iter().map(|item| run.requests[item.0].arrival_ns);
-            let work = arrivals.fold(self.busy_until, |latest, at| latest.max(at as f64));
-            let decodes = recorded.items.iter().all(|&(request, tokens, context)| {
-                tokens == 1 && context >= run.requests[request].prefill_tokens
-            });
-            let (parts, delay, _) = self.step(&sequences, decodes, work, Some(recorded))?;
+            let work = self.busy_until + recorded.idle;
+            let (parts, delay, _) = self.step(&sequences, work, Some(recorded))?;
             let end = work + delay + parts.before + parts.gpu;
             for &(request, tokens, context) in &recorded.items {
                 let so_far = &mut times[request];
@@ -92,21 +82,40 @@ impl<'a> Hybrid<'a> {
                 }
             }
             self.busy_until = end + parts.after;
+            spans.push((work + delay, self.busy_until));
         }
-        Ok(with_times(run, &times))
+        let arrivals = run.requests.iter().map(|r| self.moved(&spans, r.arrival_ns as f64));
+        Ok(with_times(run, &arrivals.collect::<Vec<f64>>(), &times))
+    }
+
+    /// When what was at the recorded time `at` is in the replay, whose steps take `spans`.
+    fn moved(&self, spans: &[(f64, f64)], at: f64) -> f64 {
+        let steps = &self.truth.steps;
+        let next = steps.partition_point(|step| step.began <= at);
+        let Some(last) = next.checked_sub(1) else {
+            // Before the first step: as long before it as it was.
+            return at + spans.first().map_or(0.0, |span| span.0 - steps[0].began);
+        };
+        let (step, (began, done)) = (&steps[last], spans[last]);
+        if at > step.done {
+            return at - step.done + done;
+        }
+        let share = (at - step.began) / (step.done - step.began).max(1.0);
+        began + share * (done - began)
     }
 }
 
-/// `run` with other token times.
-fn with_times(run: &Run, times: &[Vec<u64>]) -> Run {
-    let record = |(request, times): (&RequestRecord, &Vec<u64>)| RequestRecord {
+/// `run` with other arrivals and token times.
+fn with_times(run: &Run, arrivals: &[f64], times: &[Vec<u64>]) -> Run {
+    let record = |((request, arrival), times): ((&RequestRecord, &f64), &Vec<u64>)| RequestRecord {
+        arrival_ns: arrival.round().max(0.0) as u64,
         first_token_ns: times.first().copied(),
         completion_ns: times.last().copied(),
         decode_tokens_actual: times.len() as u32,
         ..request.clone()
     };
     Run {
-        requests: run.requests.iter().zip(times).map(record).collect(),
+        requests: run.requests.iter().zip(arrivals).zip(times).map(record).collect(),
         tokens: Some(TokenTimes::from_requests(times)),
         ..Run::default()
     }
@@ -116,15 +125,14 @@ impl Executor for Hybrid<'_> {
     fn execute(
         &mut self,
         plan: &StepPlan,
-        state: &State,
+        _state: &State,
         start_ns: u64,
         _clock: &dyn Clock,
     ) -> Result<StepOutcome, ExecuteError> {
         let sequences: Vec<(u32, u32)> =
             plan.items.iter().map(|item| (item.tokens, item.context)).collect();
-        let decodes = plan.items.iter().all(|item| state.sequences[item.request].decoding());
         let (parts, delay, bucket) = self
-            .step(&sequences, decodes, start_ns as f64, None)
+            .step(&sequences, start_ns as f64, None)
             .map_err(|error| ExecuteError::Prediction(error.to_string()))?;
         let ns = |time: f64| time.round().max(0.0) as u64;
         let spans = StepSpans {

@@ -5,7 +5,7 @@
 use crate::backend::{BackendError, Native};
 use crate::compare::{Figure, Metric, Percentile, samples_of};
 use crate::engine::{VirtualClock, serve};
-use crate::predict::Predictor;
+use crate::predict::{GpuPredictor, PredictError};
 use crate::run::Run;
 use crate::stats::percentiles;
 use crate::workload::Workload;
@@ -118,9 +118,9 @@ pub struct Evidence<'a> {
 
 impl Evidence<'_> {
     /// What predicts steps of recorded plans: a faulty engine may have no such steps.
-    fn of_plans(&self) -> &Predictor {
+    fn of_plans(&self) -> Result<&GpuPredictor, BackendError> {
         let same = self.native.engine() == self.intact.engine();
-        if same { self.native.predictor() } else { self.intact.predictor() }
+        gpu(if same { self.native } else { self.intact })
     }
 
     /// What timing a step on the GPU costs the host, ns: it is issued together with the step.
@@ -135,13 +135,17 @@ impl Evidence<'_> {
     }
 }
 
+fn gpu(native: &Native) -> Result<&GpuPredictor, BackendError> {
+    native.predictor().gpu().map_err(|error: PredictError| BackendError::Failed(error.to_string()))
+}
+
 /// Explains the error of a simulator, figure by figure.
 ///
 /// # Errors
 /// A step that cannot be predicted, or a repeat whose steps were not timed.
 pub fn explain(evidence: Evidence<'_>) -> Result<Vec<Explained>, BackendError> {
     let Evidence { traced, intact, .. } = evidence;
-    let truth = |tracing| Truth::new(traced, evidence.of_plans(), intact.predictor(), tracing);
+    let truth = |tracing| Truth::new(traced, evidence.of_plans()?, gpu(intact)?, tracing);
     let (as_recorded, truth) = (truth(0.0)?, truth(evidence.tracing_ns())?);
     let mut values = Vec::new();
     for known in Known::all() {
@@ -202,10 +206,10 @@ fn value(evidence: Evidence<'_>, truth: &Truth, known: Known) -> Result<Vec<f64>
     let mut runs = Vec::new();
     for seed in 0..if drawn { u64::from(seeds.max(1)) } else { 1 } {
         let run = if known.has(Part::Plans) {
-            let hybrid = Hybrid::new(truth, evidence.of_plans(), known, seed);
+            let hybrid = Hybrid::new(truth, evidence.of_plans()?, known, seed);
             hybrid.replay(traced).map_err(|error| failed(error.to_string()))?
         } else {
-            let mut hybrid = Hybrid::new(truth, native.predictor(), known, seed);
+            let mut hybrid = Hybrid::new(truth, gpu(native)?, known, seed);
             let mut clock = VirtualClock::default();
             serve(workload, native.engine(), native.limits(), &mut hybrid, &mut clock)
                 .map_err(|error| failed(error.to_string()))?

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::backend::BackendError;
-use crate::predict::{IDLE_NS, PredictError, Predictor, Step, StepParts};
-use crate::run::Run;
+use crate::predict::{GpuPredictor, Idle, PredictError, StepParts};
+use crate::run::{PlanRecord, Run};
 
 /// A recorded step.
 #[derive(Debug, Clone)]
@@ -13,8 +13,12 @@ pub(super) struct TrueStep {
     pub items: Vec<(usize, u32, u32)>,
     /// What it took, ns.
     pub times: StepParts,
-    /// From when there was work until it began, ns.
+    /// From the end of the last step until there was work for it, and from then until it began, ns.
+    pub idle: f64,
     pub delay: f64,
+    /// When it began, and when the engine was done with it, ns.
+    pub began: f64,
+    pub done: f64,
     /// What is predicted for it, ns.
     pub predicted: StepParts,
 }
@@ -31,44 +35,32 @@ impl Truth {
     /// the time between the first and the last kernel the GPU works; `tracing_ns` is what timing a step costs.
     pub fn new(
         run: &Run,
-        predictor: &Predictor,
-        intact: &Predictor,
+        predictor: &GpuPredictor,
+        intact: &GpuPredictor,
         tracing_ns: f64,
     ) -> Result<Self, BackendError> {
         let fault = |problem: String| BackendError::Failed(problem);
         let places: BTreeMap<u64, usize> =
             run.requests.iter().enumerate().map(|(i, r)| (r.request_id, i)).collect();
-        let mut items = vec![Vec::new(); run.steps.len()];
-        for plan in &run.plans {
-            let (step, request) = (items.get_mut(plan.step as usize), places.get(&plan.request_id));
-            if let (Some(step), Some(&request)) = (step, request) {
-                step.push((request, plan.tokens, plan.context));
-            }
-        }
+        let unlike = || fault("the traced repeat's plans do not fit its steps".to_owned());
+        let plans = run.plans_by_step().ok_or_else(unlike)?;
         let mut truth = Self { steps: Vec::new(), by_bucket: BTreeMap::new() };
-        let (mut ready, mut idle_ns, mut since) = (0, 0, 0_u32);
-        for (number, (record, items)) in run.steps.iter().zip(items).enumerate() {
+        let (mut ready, mut idle) = (0, Idle::default());
+        for (number, (record, plans)) in run.steps.iter().zip(plans).enumerate() {
+            let item = |plan: &&PlanRecord| {
+                Some((*places.get(&plan.request_id)?, plan.tokens, plan.context))
+            };
+            let items = plans.iter().map(item).collect::<Option<Vec<_>>>().ok_or_else(unlike)?;
             let gpu = record.gpu_ns.ok_or_else(|| {
                 fault(format!("step {number} of the traced repeat has no gpu_ns: record it anew"))
             })?;
             let arrivals = items.iter().map(|item| run.requests[item.0].arrival_ns);
             let had_work = arrivals.fold(ready, u64::max);
-            if record.start_ns.saturating_sub(ready) >= IDLE_NS {
-                (idle_ns, since) = (record.start_ns - ready, 0);
-            } else {
-                since = since.saturating_add(1);
-            }
+            idle.step(record.start_ns.saturating_sub(ready));
             let sequences: Vec<(u32, u32)> = items.iter().map(|item| (item.1, item.2)).collect();
-            let step = Step {
-                sequences: &sequences,
-                rows: 0,
-                decode_only: record.prefill_tokens == 0,
-                idle_ns,
-                steps_since_idle: since,
-            };
             let failed = |error: PredictError| fault(error.to_string());
-            let predicted = predictor.parts(step).map_err(failed)?;
-            let gpu = gpu as f64 * intact.busy_share(step).map_err(failed)?;
+            let predicted = predictor.parts(&sequences, idle).map_err(failed)?;
+            let gpu = gpu as f64 * intact.busy_share(&sequences).map_err(failed)?;
             truth.by_bucket.entry(record.bucket.clone()).or_default().push(number);
             truth.steps.push(TrueStep {
                 items,
@@ -77,7 +69,10 @@ impl Truth {
                     before: ((record.end_ns - record.start_ns) as f64 - gpu - tracing_ns).max(0.0),
                     after: record.post_ns as f64,
                 },
+                idle: (had_work - ready) as f64,
                 delay: record.start_ns.saturating_sub(had_work) as f64,
+                began: record.start_ns as f64,
+                done: (record.end_ns + record.post_ns) as f64,
                 predicted,
             });
             ready = record.end_ns + record.post_ns;
