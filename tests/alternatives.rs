@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use simgate::collect::validate;
 use simgate::model::{AttentionWork, ModelConfig, StepKind, StepSize};
@@ -129,14 +129,7 @@ fn compare(bundle: &Path) {
 
 #[test]
 fn the_step_model_beats_the_nearest_step_and_a_random_forest_where_nothing_was_fitted() {
-    let mut bundles: Vec<PathBuf> = Vec::new();
-    for hardware in std::fs::read_dir(support::root().join("baselines")).unwrap().flatten() {
-        let Ok(profiles) = std::fs::read_dir(hardware.path().join("profiles")) else { continue };
-        bundles.extend(profiles.flatten().map(|entry| entry.path()));
-    }
-    bundles.retain(|dir| dir.join("replays.csv.zst").is_file());
-    if bundles.is_empty() {
-        println!("skipped: no profile of a GPU is committed");
-    }
-    bundles.iter().for_each(|bundle| compare(bundle));
+    let profiles = support::gpu_profiles();
+    assert!(!profiles.is_empty());
+    profiles.iter().for_each(|(bundle, _)| compare(bundle));
 }

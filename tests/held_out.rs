@@ -4,23 +4,9 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use simgate::profile::Profile;
 use simgate::run::{self, RequestRecord, Run};
-
-/// The bundles of GPUs that are committed, with the folder of their model's baselines.
-fn bundles() -> Vec<(PathBuf, PathBuf)> {
-    let mut found = Vec::new();
-    for hardware in std::fs::read_dir(support::root().join("baselines")).unwrap().flatten() {
-        let Ok(profiles) = std::fs::read_dir(hardware.path().join("profiles")) else { continue };
-        for bundle in profiles.flatten().map(|entry| entry.path()) {
-            let model = hardware.path().join(bundle.file_name().unwrap());
-            found.extend(bundle.join("replays.csv.zst").is_file().then_some((bundle, model)));
-        }
-    }
-    found
-}
 
 /// Arrival, prompt tokens and output tokens of a request.
 type Served = (u64, u32, u32);
@@ -33,11 +19,9 @@ fn served(run: &Run) -> Vec<Served> {
 
 #[test]
 fn held_out_workloads_were_served_after_their_profile_and_are_not_in_it() {
-    let bundles = bundles();
-    if bundles.is_empty() {
-        println!("skipped: no profile of a GPU is committed");
-    }
-    for (bundle, model) in bundles {
+    let profiles = support::gpu_profiles();
+    assert!(!profiles.is_empty());
+    for (bundle, model) in profiles {
         let profile = Profile::read(&bundle, "").unwrap();
         let calibration = std::fs::read_dir(bundle.join("calibration")).unwrap().flatten();
         let runs = calibration.map(|dir| run::read(&dir.path()).unwrap());

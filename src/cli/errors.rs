@@ -1,11 +1,11 @@
 //! `simgate errors`: how far every prediction lies from what was recorded, in one table.
 
 use clap::Args;
-use simgate::compare::{FigureResult, Metric, Percentile, StepFigure};
-use simgate::gate::{CaseFile, Judged, Settings};
+use simgate::compare::{FigureResult, Metric, StepFigure};
+use simgate::gate::{Judged, Settings};
 use simgate::report::{Style, duration, interval, overview_table, percent, signed_percent};
 
-use super::{Project, say};
+use super::{Project, matching, named, say};
 
 /// Show how far predictions lie from recordings
 ///
@@ -31,12 +31,10 @@ impl Errors {
     /// Judges and prints.
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
-        let filter = self.filter.as_deref().unwrap_or_default();
-        let meant = |file: &&CaseFile| file.name.contains(filter) || file.relative.contains(filter);
         let mut rows = Vec::new();
         let mut worst: Vec<(String, f64, String)> = Vec::new();
         let mut devices: Vec<String> = Vec::new();
-        for file in gate.case_files()?.iter().filter(meant) {
+        for file in &matching(&gate, self.filter.as_deref())? {
             if gate.skips(file).is_some() || !gate.is_predicted(file)? {
                 continue;
             }
@@ -61,7 +59,7 @@ impl Errors {
             }
             devices.extend(judged.device.filter(|device| !devices.contains(device)));
         }
-        anyhow::ensure!(!rows.is_empty(), "no case with `{filter}` in its name is predicted");
+        anyhow::ensure!(!rows.is_empty(), "no case{} is predicted", named(self.filter.as_deref()));
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
         say!("{}", overview_table(&HEADER, &rows, style));
         let worst: Vec<_> = worst
@@ -85,15 +83,11 @@ fn figures(case: &str, judged: &Judged) -> Vec<(String, f64, Vec<String>)> {
         }
     }
     for step in &judged.steps {
-        let name = format!("step.{}", percentile(step.percentile));
+        let name = format!("step.{}", step.percentile.as_str());
         let error = step.sim_ns / step.real_ns - 1.0;
         all.push((name.clone(), error, step_row(case, &name, step)));
     }
     all
-}
-
-fn percentile(percentile: Percentile) -> &'static str {
-    ["p50", "p90", "p99"][percentile as usize]
 }
 
 fn row(case: &str, name: &str, figure: &FigureResult) -> Vec<String> {

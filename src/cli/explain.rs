@@ -11,7 +11,7 @@ use simgate::gate::{CaseFile, Gate, Judged, Settings};
 use simgate::report::{Style, overview_table, signed_percent, waterfall};
 use simgate::study::{Explained, Fault, Part};
 
-use super::{Project, one_case, say};
+use super::{Project, matching, named, one_case, say};
 
 /// Show where the error of a case comes from
 ///
@@ -45,7 +45,7 @@ impl Explain {
         // Where a case gates something, nothing else of it is blamed: it may be too noisy to tell.
         let gated = explained.iter().any(|e| tolerances.of(e.figure).is_some());
         let limit = |figure: Figure| {
-            let goal = if gated { None } else { goal(figure) };
+            let goal = (!gated).then(|| Tolerance::goal(figure.percentile));
             tolerances.of(figure).or(goal).map_or(f64::INFINITY, Tolerance::fraction)
         };
         let rows: Vec<_> = explained.iter().map(|e| (row(e, limit(e.figure)), None)).collect();
@@ -69,19 +69,15 @@ impl Explain {
                 .with_context(|| format!("cannot create {}", out.display()))?;
             for e in &explained {
                 let path = out.join(format!("{}.svg", e.figure));
-                std::fs::write(&path, waterfall(&e.figure.to_string(), &bars(e)))
+                let svg = waterfall(&e.figure.to_string(), &bars(e));
+                let svg = svg.map_err(anyhow::Error::msg).context("cannot draw a waterfall")?;
+                std::fs::write(&path, svg)
                     .with_context(|| format!("cannot write {}", path.display()))?;
             }
             say!("{} waterfalls in {}", explained.len(), out.display());
         }
         Ok(0)
     }
-}
-
-/// The tolerance that is aimed at where a case states none.
-fn goal(figure: Figure) -> Option<Tolerance> {
-    let place = Percentile::ALL.iter().position(|p| *p == figure.percentile)?;
-    Tolerance::GOALS.get(place).copied()
 }
 
 const HEADER: [&str; 9] = [
@@ -133,13 +129,11 @@ impl Ablations {
     /// Judges and prints.
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
-        let filter = self.filter.as_deref().unwrap_or_default();
-        let meant = |file: &&CaseFile| file.name.contains(filter) || file.relative.contains(filter);
         let faults = std::iter::once((None, "as it is"))
             .chain(Fault::all().map(|(fault, name)| (Some(fault), name)));
         let faults: Vec<(Option<Fault>, &str)> = faults.collect();
         let mut rows = Vec::new();
-        for file in gate.case_files()?.iter().filter(meant) {
+        for file in &matching(&gate, self.filter.as_deref())? {
             if gate.skips(file).is_some() || !gate.has_parts(file)? {
                 continue;
             }
@@ -149,7 +143,8 @@ impl Ablations {
         }
         anyhow::ensure!(
             !rows.is_empty(),
-            "no case with `{filter}` in its name is predicted from a profile of a GPU"
+            "no case{} is predicted from a profile of a GPU",
+            named(self.filter.as_deref())
         );
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
         let header = [

@@ -113,6 +113,19 @@ fn one_case(gate: &Gate, name: &str) -> anyhow::Result<CaseFile> {
     }
 }
 
+/// The cases whose name or file contains `filter`.
+fn matching(gate: &Gate, filter: Option<&str>) -> anyhow::Result<Vec<CaseFile>> {
+    let filter = filter.unwrap_or_default();
+    let mut files = gate.case_files()?;
+    files.retain(|file| file.name.contains(filter) || file.relative.contains(filter));
+    Ok(files)
+}
+
+/// How cases that a filter chose are spoken of.
+fn named(filter: Option<&str>) -> String {
+    filter.map(|filter| format!(" with `{filter}` in its name")).unwrap_or_default()
+}
+
 /// An error and its causes; a message that holds its cause already is not continued by it.
 fn chain(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |text, cause| {

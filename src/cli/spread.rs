@@ -5,7 +5,7 @@ use simgate::compare::{Metric, Spread};
 use simgate::gate::{RecordedCase, Settings};
 use simgate::report::{Style, duration, overview_table, percent};
 
-use super::{CaseFile, Project, say};
+use super::{Project, matching, named, say};
 
 /// Show how well recordings agree with themselves
 ///
@@ -37,10 +37,8 @@ impl SpreadCommand {
     /// Prints the table.
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
-        let filter = self.filter.as_deref().unwrap_or_default();
         let mut rows = Vec::new();
-        let meant = |file: &&CaseFile| file.name.contains(filter) || file.relative.contains(filter);
-        for file in gate.case_files()?.iter().filter(meant) {
+        for file in &matching(&gate, self.filter.as_deref())? {
             let Some(recorded) = gate.recorded(file)? else { continue };
             if self.steps {
                 rows.extend(steps_row(&file.name, &recorded).map(|row| (row, None)));
@@ -52,7 +50,7 @@ impl SpreadCommand {
             let asked = recorded.spreads.iter().filter(asked);
             rows.extend(asked.map(|spread| (row(&file.name, spread), None)));
         }
-        anyhow::ensure!(!rows.is_empty(), "no case with `{filter}` in its name was recorded");
+        anyhow::ensure!(!rows.is_empty(), "no case{} was recorded", named(self.filter.as_deref()));
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
         let header: &[&str] = if self.steps { &STEPS_HEADER } else { &HEADER };
         say!("{}", overview_table(header, &rows, style));

@@ -4,7 +4,7 @@
 use thiserror::Error;
 
 use crate::backend::BackendError;
-use crate::engine::EngineError;
+use crate::engine::{EngineConfig, EngineError, Launch, Policy};
 use crate::model::ModelError;
 use crate::predict::PredictError;
 
@@ -30,6 +30,25 @@ pub struct Ranges {
     pub max_sequences: u32,
     /// Tokens of a KV block.
     pub kv_block_tokens: u32,
+}
+
+/// The engine that steps are measured in: with `limits` of (most tokens, most sequences) a step.
+fn sarathi(
+    launch: Launch,
+    (chunk_tokens, max_sequences): (u32, u32),
+    kv_block_tokens: u32,
+    kv_blocks: Option<u32>,
+) -> EngineConfig {
+    EngineConfig {
+        policy: Policy::Sarathi,
+        chunk_tokens,
+        max_sequences,
+        kv_block_tokens,
+        kv_blocks,
+        kv_watermark_bp: 0,
+        launch,
+        ignore_eos: true,
+    }
 }
 
 /// Told what is being done: (what, parts done, parts in all).

@@ -4,10 +4,10 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::{CollectError, Progress};
+use super::{CollectError, Progress, sarathi};
 use crate::backend::candle::{Candle, Forward};
 use crate::backend::{Backend, BackendError, LoadedModel};
-use crate::engine::{EngineConfig, Launch, Policy};
+use crate::engine::Launch;
 use crate::model::{Batch, BatchSequence, GpuForward, GpuLimits, GpuOp, ModelConfig, ModelError};
 use crate::run::{Run, StepRecord};
 use crate::stats::percentiles;
@@ -226,16 +226,7 @@ fn host_time(
     sequences: u32,
     launch: Launch,
 ) -> Result<f64, BackendError> {
-    let engine = EngineConfig {
-        policy: Policy::Sarathi,
-        chunk_tokens: MAX_TOKENS,
-        max_sequences: MAX_SEQUENCES,
-        kv_block_tokens: BLOCK_TOKENS,
-        kv_blocks: Some(BLOCKS),
-        kv_watermark_bp: 0,
-        launch,
-        ignore_eos: true,
-    };
+    let engine = sarathi(launch, (MAX_TOKENS, MAX_SEQUENCES), BLOCK_TOKENS, Some(BLOCKS));
     let positions = loaded.config.max_positions;
     let request = |i: u32| Request {
         request_id: u64::from(i),

@@ -58,7 +58,7 @@ fn spread(real: &Side, samples: &[Samples], figure: Figure, tolerances: &Toleran
     let group = |runs: Vec<usize>| runs.into_iter().map(|run| logs[run][place]).collect();
     let groups: Vec<Vec<f64>> = real.processes(Role::Real).into_iter().map(group).collect();
     let (mean, real_ns) = side_mean(real, Role::Real, samples, figure);
-    let tolerance = tolerances.of(figure).unwrap_or(Tolerance::GOALS[place]);
+    let tolerance = tolerances.of(figure).unwrap_or_else(|| Tolerance::goal(figure.percentile));
     let n = samples.iter().map(|s| s.independent(figure.metric)).min().unwrap_or(0);
     Spread {
         figure,

@@ -52,7 +52,8 @@ fn means(side: &Side, role: Role) -> Option<[Mean; 3]> {
 
 /// ln of the percentiles of a run's steps.
 fn logs(run: &Run) -> Option<[f64; 3]> {
-    let mut times: Vec<f64> = run.steps.iter().map(|s| (s.end_ns - s.start_ns) as f64).collect();
+    let mut times: Vec<f64> =
+        run.steps.iter().map(|s| s.end_ns.saturating_sub(s.start_ns) as f64).collect();
     let found = percentiles(&mut times, Percentile::ALL.map(Percentile::fraction));
     (!run.steps.is_empty()).then(|| found.map(f64::ln))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::figure::Figure;
+use super::figure::{Figure, Percentile};
 
 /// A relative tolerance, as a fraction above 0 and below 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -10,7 +10,13 @@ pub struct Tolerance(f64);
 
 impl Tolerance {
     /// What a simulator should be held to where nothing else is said: 2, 3 and 5 % at p50, p90 and p99.
-    pub const GOALS: [Self; 3] = [Self(0.02), Self(0.03), Self(0.05)];
+    pub fn goal(percentile: Percentile) -> Self {
+        match percentile {
+            Percentile::P50 => Self(0.02),
+            Percentile::P90 => Self(0.03),
+            Percentile::P99 => Self(0.05),
+        }
+    }
 
     /// A tolerance from its fraction (0.05 for 5 %), if it lies above 0 and below 1.
     pub fn from_fraction(fraction: f64) -> Option<Self> {

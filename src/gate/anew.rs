@@ -6,9 +6,9 @@ use super::GateError;
 use super::loaded::Runs;
 use super::runs::collect;
 use super::sides::Stage;
-use crate::backend::Native;
 #[cfg(feature = "candle")]
 use crate::backend::{Backend as _, Candle, Transformers};
+use crate::backend::{BackendError, Native};
 use crate::case::Side;
 use crate::compare;
 use crate::run::Run;
@@ -17,6 +17,11 @@ use crate::workload::Request;
 
 /// How much longer the GPU works under [`study::Fault::GpuOpsSlower`].
 const GPU_SLOWER: f64 = 1.1;
+
+/// simgate's own simulator cannot predict.
+pub(super) fn no_prediction(source: BackendError) -> GateError {
+    GateError::Backend { name: "native".to_owned(), repeat: 0, source }
+}
 
 impl Stage<'_> {
     /// Serves the workload anew; one time more with every step timed on the GPU, where that was asked for.
@@ -92,32 +97,32 @@ impl Stage<'_> {
         seeds: u32,
         real: Option<&compare::Side>,
     ) -> Result<Runs, GateError> {
-        let mut native = self.simulator(profile, real)?;
+        let mut native = self.simulator(profile, real, self.context.settings.fault)?;
         let runs = collect(&mut native, "native", 0..seeds, &self.workload)?;
         (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
         Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
     }
 
-    /// simgate's own simulator, which serves the lengths that `real` came to.
+    /// simgate's own simulator, which serves the lengths that `real` came to, with a fault or without.
     pub(super) fn simulator(
         &self,
         profile: &str,
         real: Option<&compare::Side>,
+        fault: Option<study::Fault>,
     ) -> Result<Native, GateError> {
         let profile = self.model.profile(profile, &self.workload)?;
         let mut engine = self.model.engine()?;
-        let fault = self.context.settings.fault;
         if fault == Some(study::Fault::ChunkHalved) {
             engine.chunk_tokens = (engine.chunk_tokens / 2).max(1);
         }
         let stops_early = !engine.ignore_eos;
-        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
-        let mut native = Native::new(profile, &self.model.config()?, engine).map_err(failed)?;
+        let mut native =
+            Native::new(profile, &self.model.config()?, engine).map_err(no_prediction)?;
         if fault == Some(study::Fault::GpuOpsSlower) {
-            native.scale_gpu(GPU_SLOWER).map_err(failed)?;
+            native.scale_gpu(GPU_SLOWER).map_err(no_prediction)?;
         }
         if let Some(study::Fault::Ablated(ablation)) = fault {
-            native.ablate(ablation).map_err(failed)?;
+            native.ablate(ablation).map_err(no_prediction)?;
         }
         let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
             return Ok(native);
@@ -134,8 +139,7 @@ impl Stage<'_> {
     /// A step that cannot be predicted.
     pub fn kappas(&self, real: &compare::Side) -> Result<Option<compare::Kappas>, GateError> {
         let Side::Native { profile, seeds } = &self.case.sim else { return Ok(None) };
-        let native = self.simulator(profile, Some(real))?;
-        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
-        study::kappas(&native, &self.workload, *seeds).map(Some).map_err(failed)
+        let native = self.simulator(profile, Some(real), self.context.settings.fault)?;
+        study::kappas(&native, &self.workload, *seeds).map(Some).map_err(no_prediction)
     }
 }

@@ -1,5 +1,6 @@
 //! Cases whose error is taken apart, and cases with a fault in their simulator.
 
+use super::anew::no_prediction;
 use super::judge::{self, recording_of};
 use super::sides::Stage;
 use super::{CaseFile, Gate, GateError, Judged};
@@ -27,17 +28,13 @@ impl Gate {
         if case.engine.as_ref().is_some_and(|engine| !engine.ignore_eos) {
             return Err(GateError::NotExplained { word: "native, with ignore_eos: false" });
         }
-        let (sound, faulty) = (self.with_fault(None), self.with_fault(fault));
-        let context = sound.context(&|_, _, _| {});
+        let context = self.context(&|_, _, _| {});
         let stage = Stage::new(&case, recording_of(file, &context), context)?;
         let dir = stage.recording().to_owned();
         let recorded = stage.recorded()?.ok_or(GateError::NoBaseline { dir: dir.clone() })?;
         let traced = stage.traced()?.ok_or(GateError::NoTrace { dir })?;
-        let intact = stage.simulator(profile, Some(&recorded.side))?;
-        let context = faulty.context(&|_, _, _| {});
-        let broken = Stage::new(&case, recording_of(file, &context), context)?;
-        let native = broken.simulator(profile, Some(&recorded.side))?;
-        let failed = |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
+        let intact = stage.simulator(profile, Some(&recorded.side), None)?;
+        let native = stage.simulator(profile, Some(&recorded.side), fault)?;
         study::explain(Evidence {
             native: &native,
             intact: &intact,
@@ -46,7 +43,7 @@ impl Gate {
             recorded: &recorded.side.runs,
             seeds: SEEDS,
         })
-        .map_err(failed)
+        .map_err(no_prediction)
     }
 
     /// Judges a case whose simulator has a fault, or none.
@@ -54,7 +51,8 @@ impl Gate {
     /// # Errors
     /// Whatever keeps it from a verdict.
     pub fn judge_fault(&self, file: &CaseFile, fault: Option<Fault>) -> Result<Judged, GateError> {
-        let gate = self.with_fault(fault);
+        let mut gate = self.clone();
+        gate.settings.fault = fault;
         judge::judge(file, &gate.context(&|_, _, _| {}))
     }
 
@@ -80,11 +78,5 @@ impl Gate {
         let stage = Stage::new(&case, recording_of(file, &context), context)?;
         let profile = stage.model.profile(profile, &stage.workload)?;
         Ok(matches!(profile.times, Times::Gpu(_)))
-    }
-
-    fn with_fault(&self, fault: Option<Fault>) -> Self {
-        let mut gate = self.clone();
-        gate.settings.fault = fault;
-        gate
     }
 }

@@ -58,9 +58,11 @@ impl Splits {
     /// Enough blocks for `multiprocessors`.
     pub fn new(config: &ModelConfig, sequences: u32, tiles: u32, multiprocessors: u32) -> Self {
         let parts = (config.heads / heads_at_once(config)) as u32;
-        let decode = DECODE_BLOCKS * multiprocessors / (parts * sequences.max(1));
-        let prefill =
-            (PREFILL_BLOCKS * multiprocessors).div_ceil(config.kv_heads as u32 * tiles.max(1));
+        let slots = DECODE_BLOCKS.saturating_mul(multiprocessors);
+        let decode = slots / parts.saturating_mul(sequences.max(1));
+        let prefill = PREFILL_BLOCKS
+            .saturating_mul(multiprocessors)
+            .div_ceil((config.kv_heads as u32).saturating_mul(tiles.max(1)));
         Self {
             decode: decode.clamp(FEWEST_DECODE_SPLITS, MOST_DECODE_SPLITS),
             prefill: prefill.clamp(1, MOST_PREFILL_SPLITS),
@@ -120,8 +122,9 @@ impl AttentionWork {
             multiprocessors,
             decode_keys,
             slots: Slots {
-                decode: (DECODE_BLOCKS * multiprocessors / parts).max(1),
-                prefill: (PREFILL_BLOCKS * multiprocessors / config.kv_heads as u32).max(1),
+                decode: (DECODE_BLOCKS.saturating_mul(multiprocessors) / parts).max(1),
+                prefill: (PREFILL_BLOCKS.saturating_mul(multiprocessors) / config.kv_heads as u32)
+                    .max(1),
             },
         }
     }
@@ -141,7 +144,7 @@ impl AttentionWork {
         let mut prefill = Schedule::new(self.slots.prefill);
         for &(tokens, context) in sequences {
             if tokens == 1 {
-                let length = context + 1;
+                let length = context.saturating_add(1);
                 let share = length.div_ceil(splits.decode).next_multiple_of(self.decode_keys);
                 for begin in (0..length).step_by(share as usize) {
                     let keys = share.min(length - begin);
@@ -152,7 +155,7 @@ impl AttentionWork {
                 continue;
             }
             for first in (0..tokens).step_by(tile_tokens as usize) {
-                let length = context + (first + tile_tokens).min(tokens);
+                let length = context.saturating_add((first + tile_tokens).min(tokens));
                 let key_tiles = length.div_ceil(TILE_KEYS);
                 let share = key_tiles.div_ceil(splits.prefill).max(SPLIT_KEY_TILES);
                 for begin in (0..key_tiles).step_by(share as usize) {

@@ -38,11 +38,11 @@ impl StepSize {
 
     /// The exact size of a step over sequences of so many tokens each.
     pub fn of_tokens(tokens: impl Iterator<Item = u32>) -> Self {
-        let (mut sequences, mut singles, mut all) = (0, 0, 0);
+        let (mut sequences, mut singles, mut all) = (0, 0, 0_u32);
         for tokens in tokens {
             sequences += 1;
             singles += u32::from(tokens == 1);
-            all += tokens;
+            all = all.saturating_add(tokens);
         }
         let kind = match singles {
             0 => StepKind::Prefill,
@@ -127,7 +127,7 @@ impl Buckets {
                 // A chunk has two tokens or more, and one of the mixed sequences is a chunk.
                 let (fewest, most_here) = match kind {
                     StepKind::Prefill => (1, tokens / 2),
-                    _ => (2, tokens - 1),
+                    _ => (2, tokens.saturating_sub(1)),
                 };
                 let most_here = most_here.min(max_sequences);
                 let sizes = quarters(most_here).into_iter().filter(|&s| s >= fewest);

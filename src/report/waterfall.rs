@@ -7,11 +7,13 @@ const SIZE: (u32, u32) = (640, 360);
 const LABEL_OFFSET: i32 = 46;
 
 /// Draws shares, as logarithms of ratios, one after another, and their sum, in percent.
-pub fn waterfall(title: &str, shares: &[(String, f64)]) -> String {
+///
+/// # Errors
+/// What the drawing library says.
+pub fn waterfall(title: &str, shares: &[(String, f64)]) -> Result<String, String> {
     let mut svg = String::new();
-    // Drawing into memory fails only where a font is missing, and then leaves the frame out.
-    let _ = draw(title, shares, &mut svg);
-    svg
+    draw(title, shares, &mut svg).map_err(|error| error.to_string())?;
+    Ok(svg)
 }
 
 fn percent(log: f64) -> f64 {

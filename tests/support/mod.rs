@@ -23,6 +23,19 @@ pub fn root() -> PathBuf {
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
 }
 
+/// The committed profiles of GPUs, each with the folder of its model's baselines.
+pub fn gpu_profiles() -> Vec<(PathBuf, PathBuf)> {
+    let mut found = Vec::new();
+    for hardware in fs::read_dir(root().join("baselines")).unwrap().flatten() {
+        let Ok(profiles) = fs::read_dir(hardware.path().join("profiles")) else { continue };
+        for bundle in profiles.flatten().map(|entry| entry.path()) {
+            let model = hardware.path().join(bundle.file_name().unwrap());
+            found.extend(bundle.join("replays.csv.zst").is_file().then_some((bundle, model)));
+        }
+    }
+    found
+}
+
 /// A project with `cases/`, `baselines/` and `w/`, a workload directory.
 pub struct Project {
     dir: tempfile::TempDir,

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::backend::candle::CandleExecutor;
-use crate::collect::{CollectError, Progress, Ranges};
-use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Policy, serve};
+use crate::collect::{CollectError, Progress, Ranges, sarathi};
+use crate::engine::{Launch, Limits, MonotonicClock, serve};
 use crate::model::Qwen3;
 use crate::predict::CpuPredictor;
 use crate::profile::{CpuTimes, HostEntry, ProfileMeta, Residual, Span};
@@ -24,16 +24,8 @@ pub(super) fn calibrate(
     ranges: Ranges,
     progress: Progress<'_>,
 ) -> Result<(), CollectError> {
-    let engine = EngineConfig {
-        policy: Policy::Sarathi,
-        chunk_tokens: ranges.max_tokens,
-        max_sequences: ranges.max_sequences,
-        kv_block_tokens: ranges.kv_block_tokens,
-        kv_blocks: None,
-        kv_watermark_bp: 0,
-        launch: Launch::Eager,
-        ignore_eos: true,
-    };
+    let limits = (ranges.max_tokens, ranges.max_sequences);
+    let engine = sarathi(Launch::Eager, limits, ranges.kv_block_tokens, None);
     let mut runs = Vec::new();
     for seed in 0..2 * RUNS {
         // A full batch and a lone request in turn, so that both ends of every range occur.

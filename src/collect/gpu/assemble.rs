@@ -95,7 +95,6 @@ fn merge(whole: &mut Profile, part: Profile, dir: &Path) -> Result<(), CollectEr
         return Err(CollectError::OtherPart { path: dir.to_owned(), what: "limits" });
     }
     gpu.processes += other.processes;
-    meta.run_ids.extend(added.run_ids);
     meta.ended_at = added.ended_at;
     if let (Times::Gpu(times), Times::Gpu(more)) = (&mut whole.times, part.times) {
         times.replays.extend(more.replays);

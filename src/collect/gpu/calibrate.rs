@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::Settings;
 use crate::backend::{Backend as _, BackendError, Candle, LoadedModel};
-use crate::collect::Progress;
-use crate::engine::{EngineConfig, Launch, Policy};
+use crate::collect::{Progress, sarathi};
+use crate::engine::{EngineConfig, Launch};
 use crate::run::Run;
 use crate::stats::Random;
 use crate::workload::{Request, Workload};
@@ -95,21 +95,10 @@ impl Kind {
         Workload { requests, prompts: Vec::new(), seed }
     }
 
-    fn engine(
-        &self,
-        settings: &Settings,
-        (chunk_tokens, max_sequences): (u32, u32),
-    ) -> EngineConfig {
-        EngineConfig {
-            policy: Policy::Sarathi,
-            chunk_tokens,
-            max_sequences,
-            kv_block_tokens: settings.kv_block_tokens,
-            kv_blocks: Some(settings.kv_blocks),
-            kv_watermark_bp: 100,
-            launch: self.launch,
-            ignore_eos: true,
-        }
+    fn engine(&self, settings: &Settings, limits: (u32, u32)) -> EngineConfig {
+        let engine =
+            sarathi(self.launch, limits, settings.kv_block_tokens, Some(settings.kv_blocks));
+        EngineConfig { kv_watermark_bp: 100, ..engine }
     }
 }
 

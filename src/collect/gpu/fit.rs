@@ -8,8 +8,8 @@ use super::least_squares::{Equation, solve};
 use super::points::points;
 use super::replays::spread;
 use super::served::{ServedRun, ServedStep};
-use crate::collect::CollectError;
-use crate::engine::{EngineConfig, Launch, Policy};
+use crate::collect::{CollectError, sarathi};
+use crate::engine::Launch;
 use crate::model::{AttentionWork, ModelConfig, StepSize};
 use crate::predict::{
     GpuPredictor, GpuStep, IDLE_NS, OF_DECODE, STEP_VARIABLES, VARIABLES, variables,
@@ -270,7 +270,8 @@ fn each_step<T>(
 ) -> Result<Vec<T>, CollectError> {
     let mut all = Vec::new();
     for run in runs {
-        let engine = engine(run, meta.kv_block_tokens);
+        let launch = if run.eager { Launch::Eager } else { Launch::Graph };
+        let engine = sarathi(launch, run.limits, meta.kv_block_tokens, None);
         let predictor = GpuPredictor::new(meta, times, model, &engine)?;
         for step in &run.steps {
             let predicted = predictor.step(&step.sequences, step.idle)?;
@@ -278,19 +279,6 @@ fn each_step<T>(
         }
     }
     Ok(all)
-}
-
-fn engine(run: &ServedRun, kv_block_tokens: u32) -> EngineConfig {
-    EngineConfig {
-        policy: Policy::Sarathi,
-        chunk_tokens: run.limits.0,
-        max_sequences: run.limits.1,
-        kv_block_tokens,
-        kv_blocks: None,
-        kv_watermark_bp: 0,
-        launch: if run.eager { Launch::Eager } else { Launch::Graph },
-        ignore_eos: true,
-    }
 }
 
 /// Medians of what steps after idle time take longer: (eager, idle time, steps since, longer).

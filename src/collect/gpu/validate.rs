@@ -1,7 +1,7 @@
 //! Predictions beside random steps that nothing was fitted to.
 
-use crate::collect::CollectError;
-use crate::engine::{EngineConfig, Launch, Policy};
+use crate::collect::{CollectError, sarathi};
+use crate::engine::Launch;
 use crate::model::ModelConfig;
 use crate::predict::{GpuPredictor, Idle, PredictError};
 use crate::profile::{Profile, ReplayEntry, Times};
@@ -57,17 +57,9 @@ pub fn validate(profile: &Profile, model: &ModelConfig) -> Result<Validation, Co
     let (Times::Gpu(times), Some(gpu)) = (&profile.times, &profile.meta.gpu) else {
         return Err(CollectError::OfCpu);
     };
-    let (chunk_tokens, max_sequences) = *gpu.limits.first().ok_or(CollectError::Undetermined)?;
-    let engine = EngineConfig {
-        policy: Policy::Sarathi,
-        chunk_tokens,
-        max_sequences,
-        kv_block_tokens: profile.meta.kv_block_tokens,
-        kv_blocks: Some(gpu.kv_blocks),
-        kv_watermark_bp: 0,
-        launch: Launch::Graph,
-        ignore_eos: true,
-    };
+    let limits = *gpu.limits.first().ok_or(CollectError::Undetermined)?;
+    let block_tokens = profile.meta.kv_block_tokens;
+    let engine = sarathi(Launch::Graph, limits, block_tokens, Some(gpu.kv_blocks));
     let predictor = GpuPredictor::new(&profile.meta, times, model, &engine)?;
     let steps = times.validation.iter().map(|measured| {
         let sequences = &measured.content.0;

@@ -66,16 +66,19 @@ impl Truth {
                 items,
                 times: StepParts {
                     gpu,
-                    before: ((record.end_ns - record.start_ns) as f64 - gpu - tracing_ns).max(0.0),
+                    before: (record.end_ns.saturating_sub(record.start_ns) as f64
+                        - gpu
+                        - tracing_ns)
+                        .max(0.0),
                     after: record.post_ns as f64,
                 },
                 idle: (had_work - ready) as f64,
                 delay: record.start_ns.saturating_sub(had_work) as f64,
                 began: record.start_ns as f64,
-                done: (record.end_ns + record.post_ns) as f64,
+                done: record.end_ns.saturating_add(record.post_ns) as f64,
                 predicted,
             });
-            ready = record.end_ns + record.post_ns;
+            ready = record.end_ns.saturating_add(record.post_ns);
         }
         Ok(truth)
     }
