@@ -341,6 +341,9 @@ fn a_bundle_reads_back_as_it_was_written_and_fits_the_same_again() {
     assert_eq!(read.hash(), lawful.profile.hash());
     assert_eq!(read.meta, lawful.profile.meta);
     assert_eq!(refit(&lawful.folder(), &dir).unwrap().hash(), lawful.profile.hash());
+    // So it does where what was fitted is missing, which is how a bundle of an older simgate is brought up.
+    std::fs::remove_file(dir.join("step_model.csv.zst")).unwrap();
+    assert_eq!(refit(&lawful.folder(), &dir).unwrap().hash(), lawful.profile.hash());
 }
 
 #[test]
@@ -422,6 +425,8 @@ fn faulty_tables_of_a_bundle_are_named_with_line_and_column() {
         ("replays.csv", "0,decode-1,", "0,decode-x,", "is no size of a step"),
         ("gpu_ops.csv", "qkv", "softmax", "`softmax` is no op of a step on a GPU"),
         ("step_model.csv", "decode-1,decode_blocks,", "decode-1,blocks,", "expected `blocks`"),
+        ("step_points.csv", "\ndecode-1,", "\ndecode-7,", "step_model.csv has no bucket decode-7"),
+        ("step_points.csv", ",0 ", ",", "expected 13 numbers"),
     ] {
         let packed = dir.join(format!("{name}.zst"));
         let whole = std::fs::read(&packed).unwrap();

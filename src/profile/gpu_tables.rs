@@ -10,7 +10,7 @@ use super::gpu::{
     GpuHost, GpuHostEntry, GpuTimes, IdleEntry, LaunchEntry, OpTimesEntry, ReplayEntry,
     StepResidual, TimeSpread,
 };
-use super::{Content, Files, ProfileError, step_model, step_points};
+use super::{Content, Files, ProfileError, step_model};
 use crate::files::{Column, FileError, Row, Table, TableWriter, find};
 use crate::model::{GpuOp, StepSize};
 
@@ -36,7 +36,7 @@ impl GpuTimes {
         let (step_model, variables) = match find(dir, STEP_MODEL)? {
             Some(path) => {
                 let (mut model, variables) = step_model::read(&path)?;
-                step_points::read(&open(STEP_POINTS)?, &mut model)?;
+                step_model::read_points(&open(STEP_POINTS)?, &mut model)?;
                 (model, variables)
             }
             None => Default::default(),
@@ -66,7 +66,7 @@ impl GpuTimes {
             (IDLE, self.idle_table()),
             (RESIDUALS, self.residuals_table()),
             (STEP_MODEL, step_model::table(&self.step_model, &self.variables)),
-            (STEP_POINTS, step_points::table(&self.step_model)),
+            (STEP_POINTS, step_model::points_table(&self.step_model)),
         ]
     }
 

@@ -1,6 +1,6 @@
 //! `step_model.csv`: what was fitted to the measured steps. The time of a step in a bucket is
 //! `(c + sum of pooled x) (r + sum of slope z + sum of bend min(|z|, 2)) (1 + p)` with `z = (x - mean) / sd` over
-//! the step's variables x, and p what measured steps near it say (`step_points.rs`); c and r stand in the rows
+//! the step's variables x, and p what measured steps near it say (`step_points.csv`); c and r stand in the rows
 //! called `constant`. Nothing is predicted where an x lies outside the range that was measured in that bucket.
 
 use std::collections::BTreeMap;
@@ -149,7 +149,46 @@ pub(super) fn read(path: &Path) -> Result<(StepModel, Vec<String>), FileError> {
     }
 }
 
-pub(super) fn number(row: &Row<'_>, column: Column) -> Result<f64, FileError> {
+const POINT_COLUMNS: [&str; 3] = ["bucket", "weight", "place"];
+
+/// Writes the points of `model`.
+pub(super) fn points_table(model: &StepModel) -> TableWriter {
+    let mut table = TableWriter::new(&POINT_COLUMNS);
+    for (bucket, fitted) in model {
+        for StepPoint { place, weight } in &fitted.points {
+            // The shortest digits that read back as the same number.
+            let place: Vec<String> = place.iter().map(f64::to_string).collect();
+            table.row(&[bucket.to_string(), format!("{weight:e}"), place.join(" ")]);
+        }
+    }
+    table
+}
+
+/// Adds the points in a file to `model`.
+pub(super) fn read_points(path: &Path, model: &mut StepModel) -> Result<(), FileError> {
+    let table = Table::open(path)?;
+    let [bucket, weight, place] = table.columns(POINT_COLUMNS)?;
+    table.for_each::<FileError>(|row| {
+        let size: StepSize =
+            row.text(bucket).parse().map_err(|error| row.problem(bucket, format!("{error}")))?;
+        let Some(fitted) = model.get_mut(&size) else {
+            return Err(row.problem(bucket, format!("step_model.csv has no bucket {size}")));
+        };
+        let numbers = row.text(place).split(' ').map(str::parse::<f64>);
+        let place_of = numbers.collect::<Result<Vec<f64>, _>>().ok();
+        let whole = |of: &Vec<f64>| {
+            of.len() == fitted.variables.len() && of.iter().all(|number| number.is_finite())
+        };
+        let Some(found) = place_of.filter(whole) else {
+            let expected = fitted.variables.len();
+            return Err(row.problem(place, format!("expected {expected} numbers")));
+        };
+        fitted.points.push(StepPoint { place: found, weight: number(&row, weight)? });
+        Ok(())
+    })
+}
+
+fn number(row: &Row<'_>, column: Column) -> Result<f64, FileError> {
     let text = row.text(column);
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
     number.ok_or_else(|| row.problem(column, format!("`{text}` is no number")))
