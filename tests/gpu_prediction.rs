@@ -341,8 +341,9 @@ fn a_bundle_reads_back_as_it_was_written_and_fits_the_same_again() {
     assert_eq!(read.hash(), lawful.profile.hash());
     assert_eq!(read.meta, lawful.profile.meta);
     assert_eq!(refit(&lawful.folder(), &dir).unwrap().hash(), lawful.profile.hash());
-    // So it does where what was fitted is missing, which is how a bundle of an older simgate is brought up.
-    std::fs::remove_file(dir.join("step_model.csv.zst")).unwrap();
+    // So it does where what was fitted is missing or of another version.
+    std::fs::remove_file(dir.join("step_points.csv.zst")).unwrap();
+    std::fs::write(dir.join("step_model.csv.zst"), "bucket").unwrap();
     assert_eq!(refit(&lawful.folder(), &dir).unwrap().hash(), lawful.profile.hash());
 }
 
@@ -427,6 +428,7 @@ fn faulty_tables_of_a_bundle_are_named_with_line_and_column() {
         ("step_model.csv", "decode-1,decode_blocks,", "decode-1,blocks,", "expected `blocks`"),
         ("step_points.csv", "\ndecode-1,", "\ndecode-7,", "step_model.csv has no bucket decode-7"),
         ("step_points.csv", ",0 ", ",", "expected 13 numbers"),
+        ("step_points.csv", "\ndecode-1,", "\ndecode-2,", "bucket decode-1 has no points"),
     ] {
         let packed = dir.join(format!("{name}.zst"));
         let whole = std::fs::read(&packed).unwrap();

@@ -27,7 +27,9 @@ fn deviations(runs: &[[f64; 2]]) -> Vec<[f64; 2]> {
 
 #[test]
 fn the_host_speed_index_explains_less_than_half_of_what_host_spans_differ_by() {
-    for (_, model) in support::gpu_profiles() {
+    let profiles = support::gpu_profiles();
+    assert!(!profiles.is_empty());
+    for (_, model) in profiles {
         let mut all = Vec::new();
         for case in std::fs::read_dir(&model).unwrap().flatten().filter(|e| e.path().is_dir()) {
             let dirs = run::read_repeats(&case.path()).unwrap();

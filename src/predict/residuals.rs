@@ -2,7 +2,7 @@
 //! steps are as alike as they were.
 
 use crate::profile::StepResidual;
-use crate::stats::Random;
+use crate::stats::{Random, percentiles};
 
 /// Residuals of steps that are alike in launch mode, chunks and size, run after run.
 #[derive(Debug, Clone, Default)]
@@ -11,7 +11,7 @@ struct Series {
     ratios: Vec<(f64, f64)>,
     /// For each process that measured, where its residuals begin and end.
     processes: Vec<(usize, usize)>,
-    /// The mean of the device's.
+    /// The median of the device's.
     level: f64,
 }
 
@@ -52,7 +52,7 @@ impl Residuals {
         Self { series }
     }
 
-    /// The mean of what steps of a kind took over what was predicted, on the device; 1 without any.
+    /// The median of what steps of a kind took over what was predicted, on the device; 1 without any.
     pub fn level(&self, chunks: bool, sequences: u32) -> f64 {
         self.alike(chunks, sequences).map_or(1.0, |class| self.series[class].level)
     }
@@ -68,11 +68,12 @@ impl Residuals {
 }
 
 impl Series {
-    /// Those of the device say how steps scatter, not how long they take on average: what is fitted says that. Those
-    /// of the host stay as they are: it is predicted by medians, and its mean lies above them.
+    /// Those of the device say how steps scatter, not how long they take: what is fitted says that. The median, since a
+    /// single stall would move the mean of all. Those of the host stay as they are: it is predicted by medians, and its
+    /// mean lies above them.
     fn center(&mut self) {
-        let count = self.ratios.len().max(1) as f64;
-        let level = self.ratios.iter().map(|ratio| ratio.0).sum::<f64>() / count;
+        let mut device: Vec<f64> = self.ratios.iter().map(|ratio| ratio.0).collect();
+        let level = percentiles(&mut device, [0.5])[0];
         if level > 0.0 {
             self.level = level;
             self.ratios.iter_mut().for_each(|ratio| ratio.0 /= level);
@@ -158,13 +159,19 @@ mod tests {
     }
 
     #[test]
-    fn residuals_of_a_kind_have_a_mean_of_one() {
-        let entries = [entry(0, 1, 1.02), entry(0, 1, 1.06), entry(0, 100, 2.0)];
+    fn the_device_is_centred_whatever_one_stall_took_and_the_host_keeps_its_mean() {
+        let entries: Vec<StepResidual> = (0..1_000)
+            .map(|i| StepResidual {
+                host: if i % 2 == 0 { 1.5 } else { 2.5 },
+                ..entry(0, 1, if i == 17 { 3.3 } else { 1.04 })
+            })
+            .collect();
         let residuals = Residuals::new(entries.iter());
         let mut draws = Draws::new(3);
-        let drawn: Vec<f64> = (0..4_000).map(|_| draws.next(&residuals, false, 2).0).collect();
-        let mean = drawn.iter().sum::<f64>() / 4_000.0;
-        assert!((mean - 1.0).abs() < 0.002, "{mean}");
-        assert_eq!(draws.next(&residuals, false, 90), (1.0, 1.0));
+        let drawn: Vec<(f64, f64)> = (0..4_000).map(|_| draws.next(&residuals, false, 2)).collect();
+        assert!(drawn.iter().filter(|d| d.0 == 1.0).count() > 3_950);
+        let host = drawn.iter().map(|d| d.1).sum::<f64>() / 4_000.0;
+        assert!((host - 2.0).abs() < 0.01, "{host}");
+        assert_eq!(residuals.level(false, 2), 1.04);
     }
 }

@@ -11,7 +11,7 @@ use super::gpu::{
     StepResidual, TimeSpread,
 };
 use super::{Content, Files, ProfileError, step_model};
-use crate::files::{Column, FileError, Row, Table, TableWriter, find};
+use crate::files::{Column, FileError, Row, Table, TableWriter};
 use crate::model::{GpuOp, StepSize};
 
 const REPLAYS: &str = "replays.csv";
@@ -31,16 +31,13 @@ pub(super) const FILES: [&str; 10] =
 type Open<'a> = &'a dyn Fn(&'static str) -> Result<PathBuf, ProfileError>;
 
 impl GpuTimes {
-    pub(super) fn read(dir: &Path, open: Open<'_>) -> Result<Self, ProfileError> {
-        // A bundle without it is one that nothing was fitted to yet.
-        let (step_model, variables) = match find(dir, STEP_MODEL)? {
-            Some(path) => {
-                let (mut model, variables) = step_model::read(&path)?;
-                step_model::read_points(&open(STEP_POINTS)?, &mut model)?;
-                (model, variables)
-            }
-            None => Default::default(),
-        };
+    /// Everything, or only what was `measured` and not what was fitted to it.
+    pub(super) fn read(open: Open<'_>, measured: bool) -> Result<Self, ProfileError> {
+        let (mut step_model, mut variables) = Default::default();
+        if !measured {
+            (step_model, variables) = step_model::read(&open(STEP_MODEL)?)?;
+            step_model::read_points(&open(STEP_POINTS)?, &mut step_model)?;
+        }
         Ok(Self {
             replays: read_replays(&open(REPLAYS)?)?,
             eager: read_replays(&open(EAGER)?)?,

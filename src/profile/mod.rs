@@ -207,6 +207,19 @@ impl Profile {
     /// # Errors
     /// A missing bundle, or a faulty file in it.
     pub fn read(dir: &Path, command: &str) -> Result<Self, ProfileError> {
+        Self::read_parts(dir, command, false)
+    }
+
+    /// Reads what was measured on a GPU, to be fitted anew: what was fitted to it may be missing, or of another
+    /// version.
+    ///
+    /// # Errors
+    /// As [`Profile::read`].
+    pub fn read_measured(dir: &Path, command: &str) -> Result<Self, ProfileError> {
+        Self::read_parts(dir, command, true)
+    }
+
+    fn read_parts(dir: &Path, command: &str, measured: bool) -> Result<Self, ProfileError> {
         let missing =
             || ProfileError::Missing { path: dir.to_owned(), command: command.to_owned() };
         let open = |name| find(dir, name)?.ok_or_else(missing);
@@ -217,7 +230,7 @@ impl Profile {
             return Err(FileError::SchemaVersion { path: meta_path, found, supported }.into());
         }
         let times = match meta.gpu {
-            Some(_) => Times::Gpu(Box::new(GpuTimes::read(dir, &open)?)),
+            Some(_) => Times::Gpu(Box::new(GpuTimes::read(&open, measured)?)),
             None => Times::Cpu(CpuTimes::read(&open)?),
         };
         Ok(Self { meta, times })

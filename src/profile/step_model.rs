@@ -185,7 +185,12 @@ pub(super) fn read_points(path: &Path, model: &mut StepModel) -> Result<(), File
         };
         fitted.points.push(StepPoint { place: found, weight: number(&row, weight)? });
         Ok(())
-    })
+    })?;
+    // Every bucket has one at least: less of them would be another model.
+    match model.iter().find(|(_, fitted)| fitted.points.is_empty()) {
+        Some((size, _)) => Err(table.short("bucket", format!("bucket {size} has no points"))),
+        None => Ok(()),
+    }
 }
 
 fn number(row: &Row<'_>, column: Column) -> Result<f64, FileError> {

@@ -46,7 +46,8 @@ pub(super) fn calibrate(
         .collect();
     let predictor = CpuPredictor::new(meta, times, &model.config);
     for run in &runs {
-        for (step, plans) in run.steps.iter().zip(run.plans_by_step().unwrap_or_default()) {
+        let plans = run.plans_by_step().ok_or(CollectError::Undetermined)?;
+        for (step, plans) in run.steps.iter().zip(plans) {
             times.residuals.push(residual(&predictor, run, step, &plans)?);
         }
     }

@@ -23,7 +23,7 @@ pub fn assemble(folder: &Path, parts: &[PathBuf], out: &Path) -> Result<Profile,
     let mut whole: Option<Profile> = None;
     for part in parts {
         let dir = part.join(PART);
-        let read = Profile::read(&dir, "simgate profile")?;
+        let read = Profile::read_measured(&dir, "simgate profile")?;
         match &mut whole {
             None => whole = Some(read),
             Some(profile) => merge(profile, read, &dir)?,
@@ -39,7 +39,7 @@ pub fn assemble(folder: &Path, parts: &[PathBuf], out: &Path) -> Result<Profile,
 /// # Errors
 /// A bundle of a CPU, or one that cannot be read or written.
 pub fn refit(folder: &Path, dir: &Path) -> Result<Profile, CollectError> {
-    let profile = Profile::read(dir, "simgate profile")?;
+    let profile = Profile::read_measured(dir, "simgate profile")?;
     fitted(folder, profile, &[dir.join(CALIBRATION)], dir)
 }
 

@@ -11,6 +11,8 @@ use crate::stats::percentiles;
 /// Most points of a bucket, and the squared distance within which steps are alike in any case.
 const MOST: usize = 64;
 const ALIKE: f64 = 0.01;
+/// Most that the fit is believed to be off by: beyond, the step stalled.
+const MOST_OFF: f64 = 0.08;
 /// Standard deviations of one measured step, and of what steps put together differ by beyond that, as shares.
 const NOISE: f64 = 0.01;
 const FLOOR: f64 = 0.004;
@@ -28,7 +30,7 @@ pub(super) fn points(steps: &[(Vec<f64>, f64)]) -> Result<Vec<StepPoint>, Collec
             |i: usize| members.iter().map(|&m| steps[m].0[i]).sum::<f64>() / members.len() as f64;
         let mut off: Vec<f64> = members.iter().map(|&m| steps[m].1).collect();
         let place = (0..steps[members[0]].0.len()).map(|i| rounded(mean(i))).collect();
-        (place, percentiles(&mut off, [0.5])[0])
+        (place, percentiles(&mut off, [0.5])[0].clamp(-MOST_OFF, MOST_OFF))
     };
     let (places, off): (Vec<Vec<f64>>, Vec<f64>) = groups.iter().map(of_group).unzip();
     let count = groups.len();
@@ -96,5 +98,13 @@ mod tests {
         let points = points(&steps).unwrap();
         let said = points[0].weight * likeness(&points[0].place, &[0.0]);
         assert!((said - 0.01).abs() < 0.002, "{said}");
+    }
+
+    #[test]
+    fn a_lone_step_is_not_believed_beyond_what_the_fit_may_be_off_by() {
+        let points = points(&[(vec![0.0], 0.0), (vec![9.0], 2.3)]).unwrap();
+        let said: f64 =
+            points.iter().map(|point| point.weight * likeness(&point.place, &[9.0])).sum();
+        assert!((0.07..=MOST_OFF).contains(&said), "{said}");
     }
 }

@@ -41,12 +41,12 @@ pub(super) struct ServedStep {
 impl ServedStep {
     /// All host spans, ns.
     pub fn host_ns(&self) -> u64 {
-        self.host.iter().sum()
+        self.host.iter().fold(0, |sum, &span| sum.saturating_add(span))
     }
 
     /// From its scheduling to its tokens, ns.
     pub fn body(&self) -> f64 {
-        (self.host[0] + self.host[1] + self.device_ns) as f64
+        self.host[0] as f64 + self.host[1] as f64 + self.device_ns as f64
     }
 }
 
@@ -76,7 +76,7 @@ fn limits(name: &str) -> Option<(u32, u32)> {
     Some((tokens.parse().ok()?, sequences.parse().ok()?))
 }
 
-/// The steps of a run; `None` for one whose plans do not fit its steps.
+/// The steps of a run; `None` where a plan, or a bucket, does not fit its step.
 fn steps(run: &Run) -> Option<Vec<ServedStep>> {
     let mut idle = Idle::default();
     let mut steps = Vec::new();
@@ -92,7 +92,7 @@ fn steps(run: &Run) -> Option<Vec<ServedStep>> {
             sequences,
             host: [record.schedule_ns, record.prepare_ns, record.post_ns],
             launch_ns: record.launch_ns,
-            device_ns: record.launch_ns + record.wait_ns,
+            device_ns: record.launch_ns.saturating_add(record.wait_ns),
             idle,
         });
     }

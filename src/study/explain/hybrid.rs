@@ -33,7 +33,9 @@ impl<'a> Hybrid<'a> {
         start: f64,
         recorded: Option<&TrueStep>,
     ) -> Result<(StepParts, f64, String), PredictError> {
-        self.idle.step((start - self.busy_until).max(0.0) as u64);
+        // The same step had the same idle time before it.
+        let waited = recorded.map_or(start - self.busy_until, |step| step.idle + step.delay);
+        self.idle.step(waited.max(0.0) as u64);
         let (mut parts, bucket) =
             self.predictor.draw_parts(sequences, self.idle, &mut self.draws)?;
         let number = self.number;
@@ -84,25 +86,27 @@ impl<'a> Hybrid<'a> {
             self.busy_until = end + parts.after;
             spans.push((work + delay, self.busy_until));
         }
-        let arrivals = run.requests.iter().map(|r| self.moved(&spans, r.arrival_ns as f64));
+        let arrivals =
+            run.requests.iter().map(|r| moved(&self.truth.steps, &spans, r.arrival_ns as f64));
         Ok(with_times(run, &arrivals.collect::<Vec<f64>>(), &times))
     }
+}
 
-    /// When what was at the recorded time `at` is in the replay, whose steps take `spans`.
-    fn moved(&self, spans: &[(f64, f64)], at: f64) -> f64 {
-        let steps = &self.truth.steps;
-        let next = steps.partition_point(|step| step.began <= at);
-        let Some(last) = next.checked_sub(1) else {
-            // Before the first step: as long before it as it was.
-            return at + spans.first().map_or(0.0, |span| span.0 - steps[0].began);
-        };
-        let (step, (began, done)) = (&steps[last], spans[last]);
-        if at > step.done {
-            return at - step.done + done;
-        }
-        let share = (at - step.began) / (step.done - step.began).max(1.0);
-        began + share * (done - began)
+/// When what was at the recorded time `at` is in a replay whose steps last from when to when `spans` say.
+fn moved(steps: &[TrueStep], spans: &[(f64, f64)], at: f64) -> f64 {
+    let next = steps.partition_point(|step| step.began <= at);
+    let Some(last) = next.checked_sub(1) else {
+        // Before the first step: as long before it as it was.
+        return at + spans.first().map_or(0.0, |span| span.0 - steps[0].began);
+    };
+    let (step, (began, done)) = (&steps[last], spans[last]);
+    if at > step.done {
+        // Not behind the start of the next step, which may have been held up.
+        let latest = spans.get(next).map_or(f64::INFINITY, |span| span.0);
+        return (at - step.done + done).min(latest);
     }
+    let share = (at - step.began) / (step.done - step.began).max(1.0);
+    began + share * (done - began)
 }
 
 /// `run` with other arrivals and token times.
@@ -144,5 +148,35 @@ impl Executor for Hybrid<'_> {
         let end_ns = start_ns + spans.schedule_ns + spans.wait_ns;
         self.busy_until = (end_ns + spans.post_ns) as f64;
         Ok(StepOutcome { end_ns, spans, bucket, ..StepOutcome::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arrival_stays_in_its_step_at_the_same_share_of_it() {
+        let step = |began: f64, done: f64| TrueStep {
+            items: Vec::new(),
+            times: StepParts::default(),
+            idle: 0.0,
+            delay: 0.0,
+            began,
+            done,
+            predicted: StepParts::default(),
+        };
+        let steps = [step(100.0, 200.0), step(500.0, 600.0)];
+        // Steps twice as long, with the same idle time between them.
+        let spans = [(100.0, 300.0), (600.0, 800.0)];
+        let moved = |at| moved(&steps, &spans, at);
+        assert_eq!(
+            [moved(40.0), moved(100.0), moved(150.0), moved(200.0)],
+            [40.0, 100.0, 200.0, 300.0]
+        );
+        assert_eq!([moved(350.0), moved(499.0)], [450.0, 599.0]);
+        assert_eq!([moved(525.0), moved(900.0)], [650.0, 1_100.0]);
+        // A wait for a step that was held up is no longer than the replay's.
+        assert_eq!(super::moved(&steps, &[(100.0, 300.0), (310.0, 510.0)], 499.0), 310.0);
     }
 }
