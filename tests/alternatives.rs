@@ -51,7 +51,7 @@ fn measured(work: &AttentionWork, times: &GpuTimes, bundle: &Path) -> Vec<Sample
             if idle.steps_since < 3 {
                 continue;
             }
-            let sequences: Vec<(u32, u32)> = plans.iter().map(|p| (p.tokens, p.context)).collect();
+            let sequences: Vec<(u32, u32)> = plans.iter().map(|plan| plan.sequence()).collect();
             let bucket = step.bucket.parse().unwrap();
             samples.push(sample(work, bucket, &sequences, step.launch_ns + step.wait_ns));
         }

@@ -110,8 +110,7 @@ impl Executor for LawExecutor<'_> {
         start_ns: u64,
         _clock: &dyn Clock,
     ) -> Result<StepOutcome, ExecuteError> {
-        let sequences: Vec<(u32, u32)> =
-            plan.items.iter().map(|item| (item.tokens, item.context)).collect();
+        let sequences: Vec<(u32, u32)> = plan.sequences().collect();
         let noise = 1.0 + 0.002 * self.random.normal();
         let device = (self.law.time(&sequences) * noise) as u64;
         let (schedule_ns, prepare_ns) = (40_000, 60_000);

@@ -3,7 +3,7 @@
 use super::{Backend, BackendError, Kind};
 use crate::engine::{EngineConfig, Limits, VirtualClock, serve};
 use crate::model::ModelConfig;
-use crate::predict::{Ablation, PredictingExecutor, Predictor};
+use crate::predict::{GpuPredictor, PredictingExecutor, Predictor};
 use crate::profile::Profile;
 use crate::run::{Boundary, NATIVE, Run, RunMeta};
 use crate::workload::Workload;
@@ -39,26 +39,20 @@ impl Native {
         })
     }
 
-    /// Predicts with a part of the prediction left out or replaced.
-    ///
-    /// # Errors
-    /// A predictor that has no such part.
-    pub fn ablate(&mut self, ablation: Ablation) -> Result<(), BackendError> {
-        let gpu = self.predictor.gpu_mut();
-        gpu.map(|gpu| gpu.ablate(ablation)).map_err(|error| BackendError::Failed(error.to_string()))
-    }
-
-    /// Lets the GPU work `scale` times as long as predicted.
+    /// The predictor, where it is one of a GPU: its steps can be taken apart.
     ///
     /// # Errors
     /// A predictor of a CPU.
-    pub fn scale_gpu(&mut self, scale: f64) -> Result<(), BackendError> {
-        let gpu = self.predictor.gpu_mut();
-        gpu.map(|gpu| gpu.scale_gpu(scale)).map_err(|error| BackendError::Failed(error.to_string()))
+    pub(crate) fn gpu(&self) -> Result<&GpuPredictor, BackendError> {
+        self.predictor.gpu().map_err(|error| BackendError::Failed(error.to_string()))
     }
 
-    pub(crate) fn predictor(&self) -> &Predictor {
-        &self.predictor
+    /// The same, to be changed.
+    ///
+    /// # Errors
+    /// A predictor of a CPU.
+    pub(crate) fn gpu_mut(&mut self) -> Result<&mut GpuPredictor, BackendError> {
+        self.predictor.gpu_mut().map_err(|error| BackendError::Failed(error.to_string()))
     }
 
     pub(crate) fn engine(&self) -> &EngineConfig {

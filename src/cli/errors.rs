@@ -1,7 +1,7 @@
 //! `simgate errors`: how far every prediction lies from what was recorded, in one table.
 
 use clap::Args;
-use simgate::compare::{FigureResult, Metric, StepFigure};
+use simgate::compare::Metric;
 use simgate::gate::{Judged, Settings};
 use simgate::report::{Style, duration, interval, overview_table, percent, signed_percent};
 
@@ -76,47 +76,29 @@ impl Errors {
 /// (figure, error, row) of everything that the table has of a case.
 fn figures(case: &str, judged: &Judged) -> Vec<(String, f64, Vec<String>)> {
     let mut all = Vec::new();
-    for figure in &judged.comparison.figures {
-        if matches!(figure.figure.metric, Metric::Ttft | Metric::Tbt) {
-            let name = figure.figure.to_string();
-            all.push((name.clone(), figure.error(), row(case, &name, figure)));
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let mut row = |name: String, [real, sim]: [f64; 2], error: f64, rest: [Option<String>; 4]| {
+        let numbers = [duration(real), duration(sim), signed_percent(error)];
+        let mut row = vec![case.to_owned(), name.clone()];
+        row.extend(numbers.into_iter().chain(rest.map(or_dash)));
+        all.push((name, error, row));
+    };
+    let noise = |noise: Option<f64>| noise.map(|noise| percent(noise.exp_m1()));
+    for f in &judged.comparison.figures {
+        if matches!(f.figure.metric, Metric::Ttft | Metric::Tbt) {
+            let rest = [
+                f.interval().map(interval),
+                noise(f.noise),
+                f.kappa.map(|kappa| format!("{kappa:.2}")),
+                f.tolerance.map(|tolerance| percent(tolerance.fraction())),
+            ];
+            row(f.figure.to_string(), [f.real_ns, f.sim_ns], f.error(), rest);
         }
     }
     for step in &judged.steps {
+        let rest = [Some(interval(step.interval())), noise(step.noise), None, None];
         let name = format!("step.{}", step.percentile.as_str());
-        let error = step.sim_ns / step.real_ns - 1.0;
-        all.push((name.clone(), error, step_row(case, &name, step)));
+        row(name, [step.real_ns, step.sim_ns], step.error(), rest);
     }
     all
-}
-
-fn row(case: &str, name: &str, figure: &FigureResult) -> Vec<String> {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    vec![
-        case.to_owned(),
-        name.to_owned(),
-        duration(figure.real_ns),
-        duration(figure.sim_ns),
-        signed_percent(figure.error()),
-        or_dash(figure.interval().map(interval)),
-        or_dash(figure.noise.map(|noise| percent(noise.exp_m1()))),
-        or_dash(figure.kappa.map(|kappa| format!("{kappa:.2}"))),
-        or_dash(figure.tolerance.map(|tolerance| percent(tolerance.fraction()))),
-    ]
-}
-
-fn step_row(case: &str, name: &str, step: &StepFigure) -> Vec<String> {
-    let (low, high) = step.estimate.interval();
-    let noise = step.noise.map(|noise| percent(noise.exp_m1()));
-    vec![
-        case.to_owned(),
-        name.to_owned(),
-        duration(step.real_ns),
-        duration(step.sim_ns),
-        signed_percent(step.sim_ns / step.real_ns - 1.0),
-        interval((low.exp_m1(), high.exp_m1())),
-        noise.unwrap_or_else(|| "-".to_owned()),
-        "-".to_owned(),
-        "-".to_owned(),
-    ]
 }

@@ -21,6 +21,19 @@ pub struct StepFigure {
     pub noise: Option<f64>,
 }
 
+impl StepFigure {
+    /// The relative error.
+    pub fn error(&self) -> f64 {
+        self.sim_ns / self.real_ns - 1.0
+    }
+
+    /// The 95 % interval of the relative error.
+    pub fn interval(&self) -> (f64, f64) {
+        let (low, high) = self.estimate.interval();
+        (low.exp_m1(), high.exp_m1())
+    }
+}
+
 /// The step figures of two sides; none where a run has no steps.
 pub fn step_figures(real: &Side, sim: &Side) -> Vec<StepFigure> {
     let (Some(real), Some(sim)) = (means(real, Role::Real), means(sim, Role::Sim)) else {

@@ -11,6 +11,13 @@ pub struct StepPlan {
     pub items: Vec<PlanItem>,
 }
 
+impl StepPlan {
+    /// Tokens computed now, and tokens in the cache before, of each sequence.
+    pub fn sequences(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.items.iter().map(|item| (item.tokens, item.context))
+    }
+}
+
 /// The work on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanItem {

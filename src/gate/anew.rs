@@ -119,10 +119,10 @@ impl Stage<'_> {
         let mut native =
             Native::new(profile, &self.model.config()?, engine).map_err(no_prediction)?;
         if fault == Some(study::Fault::GpuOpsSlower) {
-            native.scale_gpu(GPU_SLOWER).map_err(no_prediction)?;
+            native.gpu_mut().map_err(no_prediction)?.scale_gpu(GPU_SLOWER);
         }
         if let Some(study::Fault::Ablated(ablation)) = fault {
-            native.ablate(ablation).map_err(no_prediction)?;
+            native.gpu_mut().map_err(no_prediction)?.ablate(ablation);
         }
         let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
             return Ok(native);

@@ -59,7 +59,7 @@ impl Executor for PredictingExecutor<'_> {
         _clock: &dyn Clock,
     ) -> Result<StepOutcome, ExecuteError> {
         self.sequences.clear();
-        self.sequences.extend(plan.items.iter().map(|item| (item.tokens, item.context)));
+        self.sequences.extend(plan.sequences());
         let rows = plan.items.iter().filter(|item| state.completes(item)).count() as u32;
         let decode_only = plan.items.iter().all(|item| state.sequences[item.request].decoding());
         self.idle.step(start_ns.saturating_sub(self.busy_until));

@@ -70,6 +70,13 @@ pub struct PlanRecord {
     pub context: u32,
 }
 
+impl PlanRecord {
+    /// Tokens computed, and tokens in the cache before.
+    pub fn sequence(&self) -> (u32, u32) {
+        (self.tokens, self.context)
+    }
+}
+
 pub(super) fn read_steps(path: &Path) -> Result<Vec<StepRecord>, FileError> {
     let table = Table::open(path)?;
     let [

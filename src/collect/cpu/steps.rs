@@ -98,7 +98,7 @@ fn residual(
     step: &StepRecord,
     plans: &[&PlanRecord],
 ) -> Result<Residual, CollectError> {
-    let sequences: Vec<(u32, u32)> = plans.iter().map(|p| (p.tokens, p.context)).collect();
+    let sequences: Vec<(u32, u32)> = plans.iter().map(|plan| plan.sequence()).collect();
     let request = |id: u64| &run.requests[id as usize];
     // A token follows once the prompt is complete.
     let rows =

@@ -82,7 +82,7 @@ fn steps(run: &Run) -> Option<Vec<ServedStep>> {
     let mut steps = Vec::new();
     for (record, plans) in run.steps.iter().zip(run.plans_by_step()?) {
         idle.step(record.idle_before_ns);
-        let sequences: Vec<(u32, u32)> = plans.iter().map(|p| (p.tokens, p.context)).collect();
+        let sequences: Vec<(u32, u32)> = plans.iter().map(|plan| plan.sequence()).collect();
         let bucket: StepSize = record.bucket.parse().ok()?;
         if !bucket.holds(StepSize::of_tokens(sequences.iter().map(|sequence| sequence.0))) {
             return None;

@@ -133,8 +133,7 @@ impl Executor for Hybrid<'_> {
         start_ns: u64,
         _clock: &dyn Clock,
     ) -> Result<StepOutcome, ExecuteError> {
-        let sequences: Vec<(u32, u32)> =
-            plan.items.iter().map(|item| (item.tokens, item.context)).collect();
+        let sequences: Vec<(u32, u32)> = plan.sequences().collect();
         let (parts, delay, bucket) = self
             .step(&sequences, start_ns as f64, None)
             .map_err(|error| ExecuteError::Prediction(error.to_string()))?;

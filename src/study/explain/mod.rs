@@ -5,7 +5,7 @@
 use crate::backend::{BackendError, Native};
 use crate::compare::{Figure, Metric, Percentile, samples_of};
 use crate::engine::{VirtualClock, serve};
-use crate::predict::{GpuPredictor, PredictError};
+use crate::predict::GpuPredictor;
 use crate::run::Run;
 use crate::stats::percentiles;
 use crate::workload::Workload;
@@ -120,7 +120,7 @@ impl Evidence<'_> {
     /// What predicts steps of recorded plans: a faulty engine may have no such steps.
     fn of_plans(&self) -> Result<&GpuPredictor, BackendError> {
         let same = self.native.engine() == self.intact.engine();
-        gpu(if same { self.native } else { self.intact })
+        if same { self.native.gpu() } else { self.intact.gpu() }
     }
 
     /// What timing a step on the GPU costs the host, ns: it is issued together with the step.
@@ -135,18 +135,14 @@ impl Evidence<'_> {
     }
 }
 
-fn gpu(native: &Native) -> Result<&GpuPredictor, BackendError> {
-    native.predictor().gpu().map_err(|error: PredictError| BackendError::Failed(error.to_string()))
-}
-
 /// Explains the error of a simulator, figure by figure.
 ///
 /// # Errors
 /// A step that cannot be predicted, or a repeat whose steps were not timed.
 pub fn explain(evidence: Evidence<'_>) -> Result<Vec<Explained>, BackendError> {
     let Evidence { traced, intact, .. } = evidence;
-    let truth = |tracing| Truth::new(traced, evidence.of_plans()?, gpu(intact)?, tracing);
-    let (as_recorded, truth) = (truth(0.0)?, truth(evidence.tracing_ns())?);
+    let as_recorded = Truth::new(traced, evidence.of_plans()?, intact.gpu()?)?;
+    let truth = as_recorded.less_tracing(evidence.tracing_ns());
     let mut values = Vec::new();
     for known in Known::all() {
         values.push(value(evidence, &truth, known)?);
@@ -209,7 +205,7 @@ fn value(evidence: Evidence<'_>, truth: &Truth, known: Known) -> Result<Vec<f64>
             let hybrid = Hybrid::new(truth, evidence.of_plans()?, known, seed);
             hybrid.replay(traced).map_err(|error| failed(error.to_string()))?
         } else {
-            let mut hybrid = Hybrid::new(truth, gpu(native)?, known, seed);
+            let mut hybrid = Hybrid::new(truth, native.gpu()?, known, seed);
             let mut clock = VirtualClock::default();
             serve(workload, native.engine(), native.limits(), &mut hybrid, &mut clock)
                 .map_err(|error| failed(error.to_string()))?

@@ -24,6 +24,7 @@ pub(super) struct TrueStep {
 }
 
 /// All of a recorded run.
+#[derive(Clone)]
 pub(super) struct Truth {
     pub steps: Vec<TrueStep>,
     /// The steps of each bucket, by their numbers.
@@ -32,12 +33,11 @@ pub(super) struct Truth {
 
 impl Truth {
     /// Sets `run`, whose steps were timed on the GPU, beside what `predictor` says. `intact` tells how much of
-    /// the time between the first and the last kernel the GPU works; `tracing_ns` is what timing a step costs.
+    /// the time between the first and the last kernel the GPU works.
     pub fn new(
         run: &Run,
         predictor: &GpuPredictor,
         intact: &GpuPredictor,
-        tracing_ns: f64,
     ) -> Result<Self, BackendError> {
         let fault = |problem: String| BackendError::Failed(problem);
         let places: BTreeMap<u64, usize> =
@@ -66,10 +66,7 @@ impl Truth {
                 items,
                 times: StepParts {
                     gpu,
-                    before: (record.end_ns.saturating_sub(record.start_ns) as f64
-                        - gpu
-                        - tracing_ns)
-                        .max(0.0),
+                    before: (record.end_ns.saturating_sub(record.start_ns) as f64 - gpu).max(0.0),
                     after: record.post_ns as f64,
                 },
                 idle: (had_work - ready) as f64,
@@ -81,6 +78,15 @@ impl Truth {
             ready = record.end_ns.saturating_add(record.post_ns);
         }
         Ok(truth)
+    }
+
+    /// The same without what timing a step costs the host, ns.
+    pub fn less_tracing(&self, tracing_ns: f64) -> Self {
+        let mut truth = self.clone();
+        for step in &mut truth.steps {
+            step.times.before = (step.times.before - tracing_ns).max(0.0);
+        }
+        truth
     }
 
     /// The step of `bucket` whose number is nearest to `number`, or that of this number where there is none.
