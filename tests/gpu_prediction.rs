@@ -367,7 +367,7 @@ fn a_lawful_simulator_is_within_and_nothing_is_blamed() {
 fn every_fault_is_outside_and_blamed_on_its_part() {
     let lawful = Lawful::new();
     for (fault, part, metric) in [
-        (Fault::GpuOpsSlower, Part::Gpu, Metric::Tbt),
+        (Fault::Gpu(110), Part::Gpu, Metric::Tbt),
         (Fault::Ablated(Ablation::NoHost), Part::Host, Metric::Tbt),
         (Fault::ChunkHalved, Part::Plans, Metric::Ttft),
         (Fault::Ablated(Ablation::HostOnly), Part::Gpu, Metric::Tbt),

@@ -12,6 +12,8 @@ use crate::workload::Workload;
 pub struct Native {
     predictor: Predictor,
     engine: EngineConfig,
+    /// What the scheduler does, where that is not what `engine` says.
+    scheduler: Option<EngineConfig>,
     limits: Limits,
     model_hash: String,
     /// For each request of the workload, the tokens after which its text ends.
@@ -33,6 +35,7 @@ impl Native {
         Ok(Self {
             predictor,
             engine,
+            scheduler: None,
             limits: Limits { max_positions: Some(model.max_positions), eos: model.eos },
             model_hash: model.hash(),
             lengths: None,
@@ -55,8 +58,16 @@ impl Native {
         self.predictor.gpu_mut().map_err(|error| BackendError::Failed(error.to_string()))
     }
 
-    pub(crate) fn engine(&self) -> &EngineConfig {
-        &self.engine
+    /// What the scheduler follows.
+    pub(crate) fn scheduler(&self) -> &EngineConfig {
+        self.scheduler.as_ref().unwrap_or(&self.engine)
+    }
+
+    /// Lets the scheduler follow other settings than the engine that it says it is.
+    #[must_use]
+    pub fn scheduled_as(mut self, scheduler: EngineConfig) -> Self {
+        self.scheduler = Some(scheduler);
+        self
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -84,7 +95,7 @@ impl Native {
             PredictingExecutor::new(&self.predictor, u64::from(seed), self.lengths.as_deref())
                 .scaled(scale);
         let mut clock = VirtualClock::default();
-        let served = serve(workload, &self.engine, self.limits, &mut executor, &mut clock)
+        let served = serve(workload, self.scheduler(), self.limits, &mut executor, &mut clock)
             .map_err(|error| BackendError::Failed(error.to_string()))?;
         let mut meta = RunMeta::new(NATIVE, Boundary::Engine);
         meta.hashes.model_config = Some(self.model_hash.clone());

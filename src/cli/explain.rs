@@ -26,13 +26,22 @@ pub struct Explain {
     /// The case, by name or file
     case: String,
     /// Give the simulator a fault, such as no-host, to see it named
-    #[arg(long)]
+    #[arg(long, value_parser = of_steps)]
     fault: Option<Fault>,
     /// Write a waterfall of every figure to DIR, as SVG
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     project: Project,
+}
+
+/// A fault that an explanation can find.
+fn of_steps(name: &str) -> Result<Fault, String> {
+    let names = || Fault::all().filter(|(fault, _)| fault.is_of_steps()).map(|(_, name)| name);
+    match name.parse() {
+        Ok(fault) if Fault::is_of_steps(fault) => Ok(fault),
+        _ => Err(format!("expected one of {}", names().collect::<Vec<&str>>().join(", "))),
+    }
 }
 
 impl Explain {
@@ -129,9 +138,10 @@ impl Ablations {
     /// Judges and prints.
     pub fn run(&self) -> anyhow::Result<u8> {
         let gate = self.project.gate(Settings::from_env())?;
-        let faults = std::iter::once((None, "as it is"))
-            .chain(Fault::all().map(|(fault, name)| (Some(fault), name)));
-        let faults: Vec<(Option<Fault>, &str)> = faults.collect();
+        let ablations = Fault::all().filter(|(fault, _)| matches!(fault, Fault::Ablated(_)));
+        let faults: Vec<(Option<Fault>, &str)> = std::iter::once((None, "as it is"))
+            .chain(ablations.map(|(fault, name)| (Some(fault), name)))
+            .collect();
         let mut rows = Vec::new();
         for file in &matching(&gate, self.filter.as_deref())? {
             if gate.skips(file).is_some() || !gate.has_parts(file)? {

@@ -12,11 +12,8 @@ use crate::backend::{BackendError, Native};
 use crate::case::Side;
 use crate::compare;
 use crate::run::Run;
-use crate::study;
+use crate::study::{self, Fault};
 use crate::workload::Request;
-
-/// How much longer the GPU works under [`study::Fault::GpuOpsSlower`].
-const GPU_SLOWER: f64 = 1.1;
 
 /// simgate's own simulator cannot predict.
 pub(super) fn no_prediction(source: BackendError) -> GateError {
@@ -91,13 +88,15 @@ impl Stage<'_> {
         Err(GateError::WithoutCandle)
     }
 
+    /// Runs of simgate's own simulator, with a fault or without.
     pub(super) fn native(
         &self,
         profile: &str,
         seeds: u32,
         real: Option<&compare::Side>,
+        fault: Option<Fault>,
     ) -> Result<Runs, GateError> {
-        let mut native = self.simulator(profile, real, self.context.settings.fault)?;
+        let mut native = self.simulator(profile, real, fault)?;
         let runs = collect(&mut native, "native", 0..seeds, &self.workload)?;
         (self.context.progress)("sim: native", u64::from(seeds), u64::from(seeds));
         Ok((runs, (0..seeds).map(|seed| format!("native, seed {seed}")).collect()))
@@ -108,21 +107,25 @@ impl Stage<'_> {
         &self,
         profile: &str,
         real: Option<&compare::Side>,
-        fault: Option<study::Fault>,
+        fault: Option<Fault>,
     ) -> Result<Native, GateError> {
         let profile = self.model.profile(profile, &self.workload)?;
-        let mut engine = self.model.engine()?;
-        if fault == Some(study::Fault::ChunkHalved) {
-            engine.chunk_tokens = (engine.chunk_tokens / 2).max(1);
-        }
-        let stops_early = !engine.ignore_eos;
+        let engine = self.model.engine()?;
+        let stops_early = !engine.ignore_eos && fault != Some(Fault::EarlyStopIgnored);
+        let scheduler = fault.map(|fault| fault.scheduler(&engine));
         let mut native =
             Native::new(profile, &self.model.config()?, engine).map_err(no_prediction)?;
-        if fault == Some(study::Fault::GpuOpsSlower) {
-            native.gpu_mut().map_err(no_prediction)?.scale_gpu(GPU_SLOWER);
+        if let Some(scheduler) = scheduler {
+            native = native.scheduled_as(scheduler);
         }
-        if let Some(study::Fault::Ablated(ablation)) = fault {
-            native.gpu_mut().map_err(no_prediction)?.ablate(ablation);
+        if let Some(fault) = fault.filter(|fault| fault.is_of_gpu()) {
+            let gpu = native.gpu_mut().map_err(no_prediction)?;
+            match fault {
+                Fault::Ablated(ablation) => gpu.ablate(ablation),
+                Fault::Gpu(percent) => gpu.scale_gpu(f64::from(percent) / 100.0),
+                Fault::Launch(percent) => gpu.scale_launch(f64::from(percent) / 100.0),
+                _ => {}
+            }
         }
         let Some(actual) = real.filter(|_| stops_early).and_then(|real| real.runs.first()) else {
             return Ok(native);

@@ -113,7 +113,7 @@ impl<'a> Stage<'a> {
             }
             Side::Native { profile, seeds } => {
                 origin = Origin::Computed;
-                (self.native(profile, *seeds, real)?, None)
+                (self.native(profile, *seeds, real, context.settings.fault)?, None)
             }
             Side::Registered { name, repeats, boundary } => {
                 let (runs, kind) =

@@ -16,6 +16,8 @@ pub enum Ablation {
     TemplateAttention,
     /// Ops as they are when every layer has the same weights, which then lie in the GPU's caches.
     OneLayerWeights,
+    /// No embedding, no LM head.
+    NoHead,
     /// No effect of idle time.
     NoIdle,
     /// No residuals.
@@ -42,6 +44,8 @@ pub(super) struct Parts {
     pub attention: f64,
     /// Host time to issue everything.
     pub issue: f64,
+    /// The GPU's time for embedding and LM head.
+    pub head: f64,
     /// `device`, were all layers the first one.
     pub one_layer: f64,
     /// What an ordinary step takes beside the GPU's own time.
@@ -51,18 +55,6 @@ pub(super) struct Parts {
 }
 
 impl Ablation {
-    /// All of them, by name.
-    pub const ALL: [(Self, &'static str); 8] = [
-        (Self::NoHost, "no-host"),
-        (Self::AdditiveConstant, "additive-constant"),
-        (Self::HostOnly, "host-only"),
-        (Self::PerLayerConstant, "per-layer-constant"),
-        (Self::TemplateAttention, "template-attention"),
-        (Self::OneLayerWeights, "one-layer-weights"),
-        (Self::NoIdle, "no-idle"),
-        (Self::NoResiduals, "no-residuals"),
-    ];
-
     /// What it leaves of a step.
     pub(super) fn apply(self, parts: Parts, chunks: bool) -> Parts {
         let (none, gpu) = ([0.0; 3], parts.gpu);
@@ -81,6 +73,9 @@ impl Ablation {
                 Parts { device: parts.device + more, ..parts }
             }
             Self::OneLayerWeights => Parts { device: parts.one_layer, ..parts },
+            Self::NoHead => {
+                Parts { device: parts.device - parts.head, gpu: gpu - parts.head, ..parts }
+            }
             Self::NoIdle => Parts { idle: 0.0, ..parts },
             Self::NoResiduals => parts,
         }

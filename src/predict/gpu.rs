@@ -33,6 +33,7 @@ pub struct GpuPredictor {
     layers: f64,
     ablation: Option<Ablation>,
     gpu_scale: f64,
+    launch_scale: f64,
     command: String,
 }
 
@@ -127,6 +128,7 @@ impl GpuPredictor {
             layers: model.layers as f64,
             ablation: None,
             gpu_scale: 1.0,
+            launch_scale: 1.0,
             command,
         })
     }
@@ -139,6 +141,12 @@ impl GpuPredictor {
     /// Lets the GPU work `scale` times as long as predicted.
     pub fn scale_gpu(&mut self, scale: f64) {
         self.gpu_scale = scale;
+    }
+
+    /// Lets launching take `scale` times as long as predicted.
+    pub fn scale_launch(&mut self, scale: f64) {
+        self.launch_scale = scale;
+        self.ops.scale_issue(scale);
     }
 
     /// A step taken apart, without residuals.
@@ -214,6 +222,7 @@ impl GpuPredictor {
                 idle,
                 attention,
                 issue,
+                head: self.ops.head(bucket),
                 one_layer: device * self.ops.one_layer_share(bucket),
                 usual_beside_gpu: self.usual_beside_gpu(),
                 layers: self.layers,
@@ -222,6 +231,10 @@ impl GpuPredictor {
             (host, device, idle) = (changed.host, changed.device, changed.idle);
         }
         let [schedule, prepare, post] = host;
+        if !self.eager {
+            // A graph starts once it is launched; launches one by one are on the timeline.
+            device += (self.launch_scale - 1.0) * self.launch_ns;
+        }
         device += (self.gpu_scale - 1.0) * gpu;
         let beside = (device - self.gpu_scale * gpu).max(0.0);
         Ok(GpuStep { bucket, schedule, prepare, device, beside, idle, post })

@@ -24,6 +24,8 @@ pub(super) struct GpuOps {
     /// In the order of [`GpuOp::all`].
     tables: Vec<(GpuOp, OpTable)>,
     layers: u32,
+    /// How long issuing takes, as a share of what was measured.
+    issue_scale: f64,
     costs: Costs,
     command: String,
 }
@@ -64,6 +66,7 @@ impl GpuOps {
         Ok(Self {
             tables: GpuOp::all().map(table).collect(),
             layers,
+            issue_scale: 1.0,
             costs: Costs {
                 // What ops take holds the gaps of a graph already.
                 gap: (cost("eager_gap")? - cost("graph_gap")?).max(0.0),
@@ -74,6 +77,18 @@ impl GpuOps {
             },
             command: command.to_owned(),
         })
+    }
+
+    /// Lets issuing take `scale` times as long as measured.
+    pub fn scale_issue(&mut self, scale: f64) {
+        self.issue_scale = scale;
+    }
+
+    /// The GPU's time for embedding and LM head, ns; 0 where they were not measured.
+    pub fn head(&self, bucket: StepSize) -> f64 {
+        let head = [GpuOp::Embed, GpuOp::LmHead];
+        let times = self.tables.iter().filter(|(op, _)| head.contains(op));
+        times.filter_map(|(op, table)| table.gpu.at(variable(*op, bucket))).sum()
     }
 
     /// The times of a step, launched op by op.
@@ -120,7 +135,7 @@ impl GpuOps {
                     Some(grid) => self.attention(*op, grid, bucket, sequences)?,
                     None => table.gpu.at(at).ok_or_else(|| out(&table.gpu))?,
                 };
-                Ok((*op, Issue { issue, run }))
+                Ok((*op, Issue { issue: issue * self.issue_scale, run }))
             })
             .collect()
     }

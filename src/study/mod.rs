@@ -3,7 +3,9 @@
 mod explain;
 mod fault;
 mod kappa;
+mod result_fault;
 
 pub use explain::{Evidence, Explained, Part, explain};
 pub use fault::Fault;
 pub use kappa::kappas;
+pub use result_fault::ResultFault;

@@ -5,7 +5,6 @@
 use crate::backend::{BackendError, Native};
 use crate::compare::{Figure, Metric, Percentile, samples_of};
 use crate::engine::{VirtualClock, serve};
-use crate::predict::GpuPredictor;
 use crate::run::Run;
 use crate::stats::percentiles;
 use crate::workload::Workload;
@@ -117,12 +116,6 @@ pub struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// What predicts steps of recorded plans: a faulty engine may have no such steps.
-    fn of_plans(&self) -> Result<&GpuPredictor, BackendError> {
-        let same = self.native.engine() == self.intact.engine();
-        if same { self.native.gpu() } else { self.intact.gpu() }
-    }
-
     /// What timing a step on the GPU costs the host, ns: it is issued together with the step.
     fn tracing_ns(&self) -> f64 {
         let median = |runs: &[Run]| {
@@ -140,8 +133,8 @@ impl Evidence<'_> {
 /// # Errors
 /// A step that cannot be predicted, or a repeat whose steps were not timed.
 pub fn explain(evidence: Evidence<'_>) -> Result<Vec<Explained>, BackendError> {
-    let Evidence { traced, intact, .. } = evidence;
-    let as_recorded = Truth::new(traced, evidence.of_plans()?, intact.gpu()?)?;
+    let Evidence { traced, native, intact, .. } = evidence;
+    let as_recorded = Truth::new(traced, native.gpu()?, intact.gpu()?)?;
     let truth = as_recorded.less_tracing(evidence.tracing_ns());
     let mut values = Vec::new();
     for known in Known::all() {
@@ -202,12 +195,12 @@ fn value(evidence: Evidence<'_>, truth: &Truth, known: Known) -> Result<Vec<f64>
     let mut runs = Vec::new();
     for seed in 0..if drawn { u64::from(seeds.max(1)) } else { 1 } {
         let run = if known.has(Part::Plans) {
-            let hybrid = Hybrid::new(truth, evidence.of_plans()?, known, seed);
+            let hybrid = Hybrid::new(truth, native.gpu()?, known, seed);
             hybrid.replay(traced).map_err(|error| failed(error.to_string()))?
         } else {
             let mut hybrid = Hybrid::new(truth, native.gpu()?, known, seed);
             let mut clock = VirtualClock::default();
-            serve(workload, native.engine(), native.limits(), &mut hybrid, &mut clock)
+            serve(workload, native.scheduler(), native.limits(), &mut hybrid, &mut clock)
                 .map_err(|error| failed(error.to_string()))?
                 .run
         };
