@@ -15,6 +15,7 @@ mod compare;
 mod errors;
 mod explain;
 mod new;
+mod power;
 #[cfg(feature = "candle")]
 mod profile;
 mod progress;
@@ -71,6 +72,7 @@ enum Command {
     Errors(errors::Errors),
     Explain(explain::Explain),
     Ablations(explain::Ablations),
+    Power(power::Power),
     #[cfg(feature = "candle")]
     Bench(bench::Bench),
     /// Print the JSON Schema of a case file
@@ -152,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Errors(errors) => errors.run(),
         Command::Explain(explain) => explain.run(),
         Command::Ablations(ablations) => ablations.run(),
+        Command::Power(power) => power.run(),
         #[cfg(feature = "candle")]
         Command::RecordProcess(process) => process.run(),
         #[cfg(feature = "candle")]

@@ -42,8 +42,18 @@ impl Estimate {
 
     /// The 95 % interval of the difference.
     pub fn interval(&self) -> (f64, f64) {
-        let reach = self.reach(0.5 + CONFIDENCE / 2.0, self.interval_freedom);
+        self.interval_with(self.interval_freedom)
+    }
+
+    fn interval_with(&self, freedom: f64) -> (f64, f64) {
+        let reach = self.reach(0.5 + CONFIDENCE / 2.0, freedom);
         (self.difference - reach, self.difference + reach)
+    }
+
+    /// The same with another difference: `shift` farther, in `ln P`.
+    #[must_use]
+    pub fn shifted(self, shift: f64) -> Self {
+        Self { difference: self.difference + shift, ..self }
     }
 
     /// `t sqrt(v)`; 0 without any spread.
@@ -58,8 +68,13 @@ impl Estimate {
     /// gated figures. Else undecided.
     pub fn verdict(&self, tolerance: Tolerance, gated: usize) -> Verdict {
         if tolerance.holds(self.difference) {
-            let (low, high) = self.interval();
-            let inside = tolerance.holds(low) && tolerance.holds(high);
+            let inside = |freedom: f64| {
+                let (low, high) = self.interval_with(freedom);
+                tolerance.holds(low) && tolerance.holds(high)
+            };
+            // More degrees of freedom never widen it, and quantiles of whole ones are known already.
+            let (fewer, more) = (self.interval_freedom.floor(), self.interval_freedom.ceil());
+            let inside = inside(fewer) || (inside(more) && inside(self.interval_freedom));
             return if inside { Verdict::Within } else { Verdict::Undecided };
         }
         let reach = self.reach(1.0 - WRONG_RED / gated.max(1) as f64, self.outside_freedom);

@@ -113,6 +113,7 @@ impl Side {
             labels: self.labels.clone(),
             repeats: self.runs.len(),
             processes: self.processes(role).len(),
+            by_process: self.processes(role),
             assumed: role == Role::Real
                 && self.assumes_processes()
                 && self.processes(role).len() > 1,
@@ -176,6 +177,8 @@ pub struct SideSummary {
     pub repeats: usize,
     /// Distinct processes among them.
     pub processes: usize,
+    /// The places of the runs of each process, or of each run by itself where they are of none.
+    pub by_process: Vec<Vec<usize>>,
     /// Whether none of them names its process, so that each was taken for one.
     pub assumed: bool,
     /// Where they were timed.

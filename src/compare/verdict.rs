@@ -62,7 +62,7 @@ impl Mark {
 }
 
 /// Processes below which nothing is within.
-pub(super) const MIN_PROCESSES: usize = 3;
+pub const MIN_PROCESSES: usize = 3;
 
 /// How many samples a percentile needs: `n (1-p) >= 3` and `n R (1-p) >= 15`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -308,6 +308,27 @@ pub enum GateError {
     },
 }
 
+impl GateError {
+    /// A short name for the check that refused, for tables.
+    pub fn check(&self) -> &'static str {
+        match self {
+            Self::OtherWorkload { .. } | Self::Compare(CompareError::Workload { .. }) => "workload",
+            Self::OtherMachine { .. } => "machine",
+            Self::FitAndGate { .. } => "fit and gate apart",
+            Self::Stale { .. } | Self::Compare(CompareError::Hashes { .. }) => "hashes",
+            Self::Backend { .. } => "prediction",
+            Self::Profile(_) => "profile",
+            Self::Compare(CompareError::Copies { .. }) => "copies",
+            Self::Compare(CompareError::FewSeeds { .. }) => "seeds",
+            Self::Compare(CompareError::OneSided { .. }) => "requests",
+            Self::Compare(CompareError::Boundary { .. }) => "boundary",
+            Self::Compare(CompareError::Unavailable { .. }) => "metrics",
+            Self::Compare(_) => "comparison",
+            _ => "input",
+        }
+    }
+}
+
 fn stale(run: &str, what: &str, found: &str, expected: &str, changes: &[String]) -> String {
     let edited = match changes {
         [] => String::new(),

@@ -14,6 +14,7 @@ use crate::compare::{
     self, CaseVerdict, Comparison, Figure, FigureResult, Rules, StepFigure, Tolerances, Verdict,
     compare,
 };
+use crate::profile::Profile;
 use crate::report::{self, Report, duration, percent, signed_percent};
 use crate::workload::Workload;
 
@@ -217,21 +218,8 @@ fn judge_sides(
     let [real, sim] = load(&stage, [&real_side, &sim_side], live)?;
     let mut notes = real.notes;
     notes.extend(sim.notes);
-    let mut rules = Rules {
-        tolerances: case.tolerances.clone(),
-        judge_few: !case.expect_outside.is_empty(),
-        ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
-        allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
-        same_plans: same_plans(&case, workload),
-        stated_kappa: case.kappa.iter().copied().collect(),
-        ..Rules::default()
-    };
-    if let Some(profile) = profile {
-        let origin = provenance::check(&profile.meta, &real.side, &case, live)?;
-        notes.extend(origin.notes);
-        rules.other_machine = origin.other_machine;
-        rules.kappa = stage.kappas(&real.side)?;
-    }
+    let (mut rules, remarks) = rules(&stage, profile, &real.side, live)?;
+    notes.extend(remarks);
     let against_itself = sim_side == Side::Itself;
     // Another machine's scatter says nothing of this one's.
     let here = provenance::same_machine(&real.side, &sim.side);
@@ -276,9 +264,36 @@ fn judge_sides(
     Ok(Judged { case, comparison, steps, baseline, cross, notes, fingerprints, device, live })
 }
 
+/// What the sides of a case are held to, and remarks about it.
+///
+/// # Errors
+/// A profile that may not predict `real`, or a step that cannot be predicted.
+pub(super) fn rules(
+    stage: &Stage<'_>,
+    profile: Option<&Profile>,
+    real: &compare::Side,
+    live: bool,
+) -> Result<(Rules, Vec<String>), GateError> {
+    let case = stage.case;
+    let mut rules = Rules {
+        tolerances: case.tolerances.clone(),
+        judge_few: !case.expect_outside.is_empty(),
+        ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
+        allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
+        same_plans: same_plans(case, &stage.workload),
+        stated_kappa: case.kappa.iter().copied().collect(),
+        ..Rules::default()
+    };
+    let Some(profile) = profile else { return Ok((rules, Vec::new())) };
+    let origin = provenance::check(&profile.meta, real, case, live)?;
+    rules.other_machine = origin.other_machine;
+    rules.kappa = stage.kappas(real)?;
+    Ok((rules, origin.notes))
+}
+
 /// Both sides. One that is compared with itself gives every other process to the sim side; served anew, it
 /// is compared with its recording.
-fn load(
+pub(super) fn load(
     stage: &Stage<'_>,
     [real, sim]: [&Side; 2],
     live: bool,

@@ -27,6 +27,7 @@ mod model;
 mod outcome;
 mod pairing;
 mod paths;
+mod power;
 mod provenance;
 mod record;
 mod record_error;

@@ -1,11 +1,15 @@
 //! Numbers without domain words: percentiles, means and how well they are known. Every room may use them.
 
+mod bound;
 mod components;
+mod distance;
 mod percentile;
 mod random;
 mod spread;
 
+pub use bound::at_most;
 pub use components::Components;
+pub use distance::{kolmogorov, wasserstein};
 pub use percentile::{percentile_sorted, percentiles};
 pub use random::Random;
 pub use spread::{Mean, outlier, student_t, welch_satterthwaite};

@@ -1,5 +1,8 @@
 //! Means of few independent units, how well they are known, and Student's t.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 /// The mean of independent units and what it rests on.
@@ -64,8 +67,23 @@ pub fn welch_satterthwaite(a: &Mean, b: &Mean) -> Option<f64> {
     (!terms.is_empty()).then(|| sum.powi(2) / squares)
 }
 
+thread_local! {
+    /// Quantiles for whole degrees of freedom, by the bits of (p, freedom): there are few, each is asked for
+    /// again and again, and finding one takes a search.
+    static QUANTILES: RefCell<HashMap<(u64, u64), f64>> = RefCell::default();
+}
+
 /// The quantile `p` of Student's t with `freedom` degrees of freedom; infinite for none.
 pub fn student_t(p: f64, freedom: f64) -> f64 {
+    if freedom.fract() != 0.0 {
+        return quantile(p, freedom);
+    }
+    QUANTILES.with_borrow_mut(|known| {
+        *known.entry((p.to_bits(), freedom.to_bits())).or_insert_with(|| quantile(p, freedom))
+    })
+}
+
+fn quantile(p: f64, freedom: f64) -> f64 {
     match StudentsT::new(0.0, 1.0, freedom) {
         Ok(distribution) if freedom > 0.0 && (0.0..=1.0).contains(&p) => {
             distribution.inverse_cdf(p)

@@ -3,6 +3,7 @@
 mod explain;
 mod fault;
 mod kappa;
+pub mod power;
 mod result_fault;
 
 pub use explain::{Evidence, Explained, Part, explain};

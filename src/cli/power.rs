@@ -1,0 +1,105 @@
+//! `simgate power`: can each case fail?
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use simgate::compare::CasePower;
+use simgate::files::write_file;
+use simgate::gate::{CaseFile, Gate, Settings};
+use simgate::report::{PowerJson, Style, not_killed, power_matrix, power_rates};
+
+use super::progress::Bar;
+use super::{OUTSIDE, Project, WITHIN, matching, named, say};
+
+/// Show whether each case can fail: inject faults into its sim side and see which it notices
+///
+/// Prints the matrix of faults and cases, what was not killed, how often each case would be red for nothing, and
+/// the smallest shift that it detects. A fault is killed where the case is outside, or refuses the sim side. Exits
+/// with 1 for a case that kills nothing, or that is red without a fault; negative controls are exempt.
+///
+/// Example: simgate power h200 --json power.json
+#[derive(Debug, Args)]
+pub struct Power {
+    /// Only cases whose name contains this
+    filter: Option<String>,
+    /// Write the result as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print Markdown
+    #[arg(long)]
+    markdown: bool,
+    #[command(flatten)]
+    project: Project,
+}
+
+impl Power {
+    /// Injects and prints.
+    pub fn run(&self) -> anyhow::Result<u8> {
+        let gate = self.project.gate(Settings::from_env())?;
+        let (files, skipped): (Vec<_>, Vec<_>) = matching(&gate, self.filter.as_deref())?
+            .into_iter()
+            .partition(|file| gate.skips(file).is_none());
+        ensure!(!files.is_empty(), "no case{} has a recording", named(self.filter.as_deref()));
+        let cases = all(&gate, &files)?;
+        let style = if self.markdown { Style::Markdown } else { Style::Plain };
+        say!("{}", power_matrix(&cases, style));
+        say!("not killed, though applicable:\n{}\n", not_killed(&cases, style));
+        say!("red or undecided for nothing:\n{}\n", power_rates(&cases, style));
+        for file in &skipped {
+            say!("skipped {}: {}", file.name, gate.skips(file).unwrap_or_default());
+        }
+        if let Some(path) = &self.json {
+            let json = PowerJson::new(&cases, simgate::COMMIT);
+            let mut text = serde_json::to_string_pretty(&json)?;
+            text.push('\n');
+            write_file(path, text.as_bytes())?;
+        }
+        let missed: usize = cases.iter().map(|case| case.missed().count()).sum();
+        say!("{missed} faults shift a figure by more than its case can detect and are not killed");
+        let mut code = WITHIN;
+        for case in &cases {
+            if case.is_red_already() {
+                eprintln!("error: {} is red without a fault: nothing can be told of it", case.case);
+                code = OUTSIDE;
+            } else if case.kills_nothing() {
+                eprintln!(
+                    "error: {} kills no fault: a case that cannot fail is no check",
+                    case.case
+                );
+                code = OUTSIDE;
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// The power of all cases, on as many threads as there are cores.
+fn all(gate: &Gate, files: &[CaseFile]) -> anyhow::Result<Vec<CasePower>> {
+    let (bar, next) = (Bar::new(), AtomicUsize::new(0));
+    let (done, found) = mpsc::channel();
+    let mut cases = thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            let (done, next) = (done.clone(), &next);
+            scope.spawn(move || {
+                while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    // Nobody listens once another case has failed.
+                    let _ = done.send(gate.power(file).with_context(|| file.name.clone()));
+                }
+            });
+        }
+        drop(done);
+        let shown = (1..).zip(found).map(|(count, power)| {
+            let power = power?;
+            bar.show(&power.case, "faults", count, files.len() as u64);
+            Ok(power)
+        });
+        shown.collect::<anyhow::Result<Vec<CasePower>>>()
+    })?;
+    bar.clear();
+    cases.sort_by(|a, b| a.case.cmp(&b.case));
+    Ok(cases)
+}

@@ -1,0 +1,164 @@
+//! The power of a case: every fault in turn is given to its sim side, and judged as the gate judges.
+
+use std::collections::BTreeMap;
+
+use super::judge::{self, rules};
+use super::loaded::{finish, same_workload};
+use super::sides::Stage;
+use super::{CaseFile, Gate, GateError, LoadedSide, provenance};
+use crate::case::{Case, Side};
+use crate::compare::{
+    self, CasePower, CaseVerdict, Comparison, FalseAlarms, FaultOutcome, Figure, Injected, Origin,
+    Rules, Shift, Verdict, compare,
+};
+use crate::profile::{Profile, ProfileMeta};
+use crate::stats::at_most;
+use crate::study::Fault;
+use crate::study::power::{left_out, not_applicable, properties, rates};
+
+/// Of the bound on the rate of false alarms.
+const CONFIDENCE: f64 = 0.95;
+
+impl Gate {
+    /// Finds out which faults a case notices, how often it would be red for nothing, and what it can see.
+    ///
+    /// # Errors
+    /// Whatever keeps the case from a verdict without a fault.
+    pub fn power(&self, file: &CaseFile) -> Result<CasePower, GateError> {
+        let case = Case::read(&file.path)?;
+        let context = self.context(&|_, _, _| {});
+        let stage = Stage::new(&case, judge::recording_of(file, &context), context)?;
+        let trial = Trial::new(&stage)?;
+        let gated = trial.intact.gated_figures();
+        let control = !case.expect_outside.is_empty();
+        let processes = trial.real.side.process_count();
+        let known = !gated.is_empty() && !control && processes >= compare::MIN_PROCESSES;
+        let rates = known.then(|| rates(&gated));
+        let false_alarms = rates.as_ref().map(|([zero, half], _)| {
+            let found = left_out(&gated);
+            FalseAlarms {
+                trials: found.trials,
+                alarms: found.alarms,
+                at_most: at_most(found.alarms, found.trials, CONFIDENCE),
+                outside: [zero.outside, half.outside],
+                undecided: [zero.undecided, half.undecided],
+            }
+        });
+        let min_detectable = rates.map(|(_, smallest)| smallest).unwrap_or_default();
+        let of_profile = trial.profile.map(|profile| &profile.times);
+        let properties = properties(&case, of_profile, &trial.real.side, &trial.sim.side);
+        let inject = |(fault, name): (Fault, &'static str)| {
+            let excuse = not_applicable(fault, &properties).filter(|_| !control);
+            match excuse {
+                Some(reason) => Injected {
+                    fault: name,
+                    outcome: FaultOutcome::NotApplicable { reason },
+                    shift: None,
+                    detectable: false,
+                },
+                None => trial.inject(fault, &min_detectable),
+            }
+        };
+        let faults = Fault::all().map(inject).collect();
+        Ok(CasePower { case: file.name.clone(), control, faults, false_alarms, min_detectable })
+    }
+}
+
+/// A case that is judged again and again.
+struct Trial<'a> {
+    stage: &'a Stage<'a>,
+    profile: Option<&'a Profile>,
+    real: LoadedSide,
+    sim: LoadedSide,
+    rules: Rules,
+    /// Without a fault.
+    intact: Comparison,
+}
+
+impl<'a> Trial<'a> {
+    fn new(stage: &'a Stage<'a>) -> Result<Self, GateError> {
+        let case = stage.case;
+        let profile = match &case.sim {
+            Side::Native { profile, .. } => Some(stage.model.profile(profile, &stage.workload)?),
+            _ => None,
+        };
+        let [real, sim] = judge::load(stage, [&case.real, &case.sim], false)?;
+        let (rules, _) = rules(stage, profile, &real.side, false)?;
+        let intact = compare(&real.side, &sim.side, &rules)?;
+        Ok(Self { stage, profile, real, sim, rules, intact })
+    }
+
+    /// Judges the case with a fault in its sim side.
+    fn inject(&self, fault: Fault, min_detectable: &BTreeMap<Figure, f64>) -> Injected {
+        let judged = self.judge(fault);
+        let shift = judged.as_ref().ok().and_then(|faulty| self.shift(faulty, min_detectable));
+        let seen = |shift: &Shift| {
+            min_detectable.get(&shift.figure).is_some_and(|&least| shift.fraction.abs() > least)
+        };
+        Injected {
+            fault: fault.as_str(),
+            detectable: shift.as_ref().is_some_and(seen),
+            shift,
+            outcome: match judged {
+                Err(error) => {
+                    FaultOutcome::Refused { check: error.check(), message: error.to_string() }
+                }
+                Ok(comparison) => match comparison.verdict() {
+                    CaseVerdict::Judged(Verdict::Outside) => FaultOutcome::Outside,
+                    CaseVerdict::Judged(Verdict::Undecided) => FaultOutcome::Undecided,
+                    CaseVerdict::Judged(Verdict::Within) | CaseVerdict::StructureOnly => {
+                        FaultOutcome::Survived
+                    }
+                },
+            },
+        }
+    }
+
+    fn judge(&self, fault: Fault) -> Result<Comparison, GateError> {
+        let stage = self.stage;
+        if let Some(profile) = self.profile.filter(|_| fault == Fault::StaleProfile) {
+            let elsewhere = "another machine".to_owned();
+            let device_uuid = profile.meta.device_uuid.as_ref().map(|_| elsewhere.clone());
+            let meta = ProfileMeta { host: elsewhere, device_uuid, ..profile.meta.clone() };
+            provenance::check(&meta, &self.real.side, stage.case, false)?;
+        }
+        let faulty = self.faulty(fault)?;
+        for (run, label) in faulty.runs.iter().zip(&faulty.labels) {
+            same_workload(run, label, &stage.workload)?;
+        }
+        // Kappa stays what it is without the fault: computing it anew could only turn more cases red.
+        Ok(compare(&self.real.side, &faulty, &self.rules)?)
+    }
+
+    /// The sim side with a fault.
+    fn faulty(&self, fault: Fault) -> Result<compare::Side, GateError> {
+        if let Fault::Results(results) = fault {
+            let mut side = self.sim.side.clone();
+            results.apply(&mut side.runs);
+            return Ok(side);
+        }
+        match &self.stage.case.sim {
+            Side::Native { profile, seeds } if fault.is_of_steps() => {
+                let real = Some(&self.real.side);
+                let runs = self.stage.native(profile, *seeds, real, Some(fault))?;
+                Ok(finish(runs, None, Origin::Computed)?.side)
+            }
+            _ => Ok(self.sim.side.clone()),
+        }
+    }
+
+    /// The gated figure that a fault moves most, by the smallest shift that the case can detect, or by the
+    /// tolerance where that is not known.
+    fn shift(&self, faulty: &Comparison, min_detectable: &BTreeMap<Figure, f64>) -> Option<Shift> {
+        let judged = self.intact.figures.iter().filter(|f| f.verdict.is_some());
+        let moved = judged.filter_map(|before| {
+            let after = faulty.figure(before.figure)?;
+            let shift =
+                Shift { figure: before.figure, fraction: after.sim_ns / before.sim_ns - 1.0 };
+            let least = min_detectable.get(&before.figure).copied();
+            let least = least.or(before.tolerance.map(|t| t.fraction()))?;
+            shift.fraction.is_finite().then_some((shift.fraction.abs() / least, shift))
+        });
+        moved.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, shift)| shift)
+    }
+}
