@@ -4,11 +4,12 @@
 //! there, each with its place. [`validate`](self) then reads every value with its unit and every
 //! combination, and reports all faults of the file at once.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::compare::{Figure, Tolerances};
+use crate::compare::{Distance, Figure, Tolerances};
 use crate::engine::EngineConfig;
 use crate::files::{FileError, read_text};
 use crate::run::Boundary;
@@ -44,6 +45,10 @@ pub struct Case {
     pub sim: Side,
     /// What is gated, and how tightly.
     pub tolerances: Tolerances,
+    /// Distances that are gated, and how tightly, as fractions.
+    pub distances: BTreeMap<Distance, f64>,
+    /// Where in the file each gated figure stands: lines from 1.
+    pub lines: BTreeMap<Figure, u64>,
     /// Figures that must be outside: a negative control.
     pub expect_outside: Vec<Figure>,
     /// Amplification stated for figures whose tolerance it widens.
@@ -154,6 +159,11 @@ pub enum CaseError {
 }
 
 impl Case {
+    /// Whether anything but structure is judged.
+    pub fn is_gated(&self) -> bool {
+        !self.tolerances.is_none() || !self.distances.is_empty()
+    }
+
     /// Reads and checks a case file.
     ///
     /// # Errors

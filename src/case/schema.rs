@@ -45,6 +45,9 @@ pub struct CaseFile {
     /// How far the sides may lie apart. Without it the case is judged on structure only.
     #[serde(default, deserialize_with = "given")]
     pub(super) tolerance: Option<At<ToleranceFile>>,
+    /// How far the sides may lie apart as wholes, beside percentiles.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) distances: Option<At<DistancesFile>>,
     /// Marks a negative control.
     #[serde(default, deserialize_with = "given")]
     pub(super) expect: Option<ExpectFile>,
@@ -325,6 +328,52 @@ pub struct PercentilesFile {
     /// On the 99th percentile.
     #[serde(default, deserialize_with = "given")]
     pub(super) p99: Option<Scalar<Percent>>,
+}
+
+/// Tolerances on distances by metric.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DistancesFile {
+    /// Time to first token.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) ttft: Option<KindsFile>,
+    /// Gaps between tokens.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) tbt: Option<KindsFile>,
+    /// Time per output token.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) tpot: Option<KindsFile>,
+    /// Arrival to completion.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) e2e: Option<KindsFile>,
+}
+
+/// Tolerances by kind of distance.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindsFile {
+    /// Wasserstein-1, as a share of the real mean.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) wasserstein: Option<Scalar<Percent>>,
+    /// Kolmogorov-Smirnov: the largest difference of shares.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) kolmogorov: Option<Scalar<Percent>>,
+    /// The worst quantile from 1 to 99 %, relative.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) quantiles: Option<Scalar<Percent>>,
+    /// The worst request against itself, relative. Not of `tbt`.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) requests: Option<Scalar<Percent>>,
+    /// Wasserstein-1 of the requests' whole time for their tokens. Of `tbt`.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) totals: Option<Scalar<Percent>>,
+    /// The difference of the shares of gaps longer than three real medians. Of `tbt`.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) stalls: Option<Scalar<Percent>>,
+    /// Mean time from arrival to a request's first step, the difference as a share of the real mean TTFT. Of
+    /// `ttft`.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) queueing: Option<Scalar<Percent>>,
 }
 
 /// What a negative control must show.

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use simgate::case::Case;
-use simgate::compare::{CaseVerdict, Verdict};
 use simgate::files::write_file;
-use simgate::gate::{CaseFile, Drift, Outcome, Settings};
-use simgate::report::{self, CaseJson, CheckJson, FigureJson, Style, Times, signed_percent};
+use simgate::gate::{CaseFile, Outcome, Settings};
+use simgate::report::{self, Style, Times};
 
+use super::outcomes::{json, overview};
 use super::progress::Bar;
 use super::{OUTSIDE, UNDECIDED, USAGE, WITHIN, say};
 
@@ -41,6 +41,7 @@ impl Check {
     pub fn run(&self) -> anyhow::Result<u8> {
         let mut settings = Settings::from_env();
         settings.live |= self.live;
+        settings.distances = self.out.is_some();
         let gate = self.project.gate(settings)?;
         let all = gate.case_files()?;
         let files = self.selected(&all)?;
@@ -65,6 +66,8 @@ impl Check {
             }
         }
         self.write_json(&outcomes)?;
+        let summary = format!("## simgate\n\n{}\n", overview(&outcomes, Style::Markdown));
+        report::add_to_step_summary(&summary).context("cannot write the job's summary")?;
         // A gate that judged nothing must not look like one that holds.
         if outcomes.is_empty() {
             bail!("every case that was selected is skipped: nothing was judged");
@@ -126,11 +129,7 @@ fn list(files: &[&CaseFile]) -> anyhow::Result<u8> {
 
 fn print(outcomes: &[Outcome], skipped: &[(&CaseFile, &str)]) {
     let style = Style::of_stdout();
-    let rows: Vec<_> = outcomes.iter().map(overview_row).collect();
-    say!(
-        "{}",
-        report::overview_table(&["", "case", "verdict", "worst figure", "error"], &rows, style)
-    );
+    say!("{}", overview(outcomes, style));
     // What was measured just now stands in no snapshot, so it is always shown.
     let live = |outcome: &&Outcome| outcome.judged.as_ref().is_ok_and(|judged| judged.live);
     for outcome in outcomes.iter().filter(|outcome| !outcome.passed() || live(outcome)) {
@@ -143,6 +142,12 @@ fn print(outcomes: &[Outcome], skipped: &[(&CaseFile, &str)]) {
             let details = judged.report(&outcome.name).details(Times::Rounded, style);
             say!("{}", details.trim_end());
         }
+        if let Some(blame) = outcome.blame() {
+            say!("{blame}");
+        }
+        if let Some(annotation) = outcome.annotation() {
+            say!("{annotation}");
+        }
     }
     if !skipped.is_empty() {
         say!();
@@ -154,62 +159,4 @@ fn print(outcomes: &[Outcome], skipped: &[(&CaseFile, &str)]) {
     let skipped =
         if skipped.is_empty() { String::new() } else { format!(", {} skipped", skipped.len()) };
     say!("\n{passed} passed, {} failed{skipped}", outcomes.len() - passed);
-}
-
-fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
-    let passed = outcome.passed();
-    let expected = outcome.judged.as_ref().is_ok_and(|j| !j.case.expect_outside.is_empty());
-    let mut word = outcome.word().to_owned();
-    if expected && passed {
-        word.push_str(" as expected");
-    }
-    word.push_str(match outcome.drift {
-        Some(Drift::New { .. }) => ", no snapshot",
-        Some(Drift::Stale { .. }) => ", snapshot stale",
-        Some(Drift::Changed { .. }) => ", snapshot differs",
-        None => "",
-    });
-    let worst = outcome.judged.as_ref().ok().and_then(|judged| judged.worst());
-    let cells = vec![
-        if passed { "ok" } else { "RED" }.to_owned(),
-        outcome.name.clone(),
-        word,
-        worst.map(|f| f.figure.to_string()).unwrap_or_default(),
-        worst.map(|f| signed_percent(f.error())).unwrap_or_default(),
-    ];
-    let colour = match (passed, outcome.exit_code()) {
-        (true, _) => Verdict::Within,
-        (false, UNDECIDED) => Verdict::Undecided,
-        (false, _) => Verdict::Outside,
-    };
-    (cells, Some(colour))
-}
-
-fn json(outcomes: &[Outcome]) -> CheckJson {
-    let judged = || outcomes.iter().filter_map(|outcome| outcome.judged.as_ref().ok());
-    CheckJson {
-        device: judged().find_map(|judged| judged.device.clone()),
-        commit: simgate::COMMIT,
-        cases: outcomes.iter().map(case_json).collect(),
-    }
-}
-
-fn case_json(outcome: &Outcome) -> CaseJson {
-    let judged = outcome.judged.as_ref().ok();
-    let verdict = match judged.map(|judged| judged.verdict()) {
-        Some(CaseVerdict::StructureOnly) => CaseVerdict::StructureOnly.as_str(),
-        _ => outcome.word(),
-    };
-    let figures = judged.map(|judged| &judged.comparison.figures[..]).unwrap_or_default();
-    CaseJson {
-        case: outcome.name.clone(),
-        verdict: verdict.to_owned(),
-        expect: judged
-            .map(|judged| judged.case.expect_outside.iter().map(ToString::to_string).collect())
-            .unwrap_or_default(),
-        passed: outcome.passed(),
-        launch: judged.and_then(|judged| judged.case.engine.as_ref()).map(|engine| engine.launch),
-        metrics: figures.iter().map(FigureJson::from).collect(),
-        message: Some(outcome.reasons().join("\n")).filter(|message| !message.is_empty()),
-    }
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use simgate::case::Case;
-use simgate::compare::{CaseVerdict, Figure, Metric, Percentile, Tolerance};
+use simgate::compare::{CaseVerdict, Figure, Metric, Percentile};
 use simgate::gate::{CaseFile, Gate, Judged, Settings};
 use simgate::report::{Style, overview_table, signed_percent, waterfall};
-use simgate::study::{Explained, Fault, Part};
+use simgate::study::{Explained, Fault, Part, blamed_beyond, culprit};
 
 use super::{Project, matching, named, one_case, say};
 
@@ -35,8 +35,8 @@ pub struct Explain {
     project: Project,
 }
 
-/// A fault that an explanation can find.
-fn of_steps(name: &str) -> Result<Fault, String> {
+/// A fault of how steps are predicted or planned.
+pub fn of_steps(name: &str) -> Result<Fault, String> {
     let names = || Fault::all().filter(|(fault, _)| fault.is_of_steps()).map(|(_, name)| name);
     match name.parse() {
         Ok(fault) if Fault::is_of_steps(fault) => Ok(fault),
@@ -51,27 +51,12 @@ impl Explain {
         let file = one_case(&gate, &self.case)?;
         let explained = gate.explain(&file, self.fault)?;
         let tolerances = Case::read(&file.path)?.tolerances;
-        // Where a case gates something, nothing else of it is blamed: it may be too noisy to tell.
-        let gated = explained.iter().any(|e| tolerances.of(e.figure).is_some());
-        let limit = |figure: Figure| {
-            let goal = (!gated).then(|| Tolerance::goal(figure.percentile));
-            tolerances.of(figure).or(goal).map_or(f64::INFINITY, Tolerance::fraction)
-        };
-        let rows: Vec<_> = explained.iter().map(|e| (row(e, limit(e.figure)), None)).collect();
+        let limit = |e: &Explained| blamed_beyond(e, &explained, &tolerances);
+        let rows: Vec<_> = explained.iter().map(|e| (row(e, limit(e)), None)).collect();
         say!("{}", overview_table(&HEADER, &rows, Style::of_stdout()));
-        let named = explained.iter().filter_map(|e| e.culprit(limit(e.figure)));
-        let mut counts = [0; Part::ALL.len()];
-        named.for_each(|part| counts[part as usize] += 1);
-        let left =
-            |part: Part| -> f64 { explained.iter().map(|e| e.alone[part as usize].abs()).sum() };
-        // Of parts that are named equally often, the one that leaves more of the error.
-        let order = |a: &Part, b: &Part| {
-            let counted = counts[*a as usize].cmp(&counts[*b as usize]);
-            counted.then(left(*a).total_cmp(&left(*b)))
-        };
-        match Part::ALL.into_iter().max_by(order) {
-            Some(part) if counts[part as usize] > 0 => say!("most of the error: {}", part.as_str()),
-            _ => say!("no figure is farther off than its tolerance: nothing to blame"),
+        match culprit(&explained, &tolerances) {
+            Some(part) => say!("most of the error: {}", part.as_str()),
+            None => say!("no figure is farther off than its tolerance: nothing to blame"),
         }
         if let Some(out) = &self.out {
             std::fs::create_dir_all(out)

@@ -15,14 +15,17 @@ mod compare;
 mod errors;
 mod explain;
 mod new;
+mod outcomes;
 mod power;
 #[cfg(feature = "candle")]
 mod profile;
 mod progress;
 #[cfg(feature = "candle")]
 mod record;
+mod report;
 mod serve;
 mod spread;
+mod trace;
 
 /// Exit code of a gate that holds.
 const WITHIN: u8 = 0;
@@ -73,6 +76,8 @@ enum Command {
     Explain(explain::Explain),
     Ablations(explain::Ablations),
     Power(power::Power),
+    Report(report::ReportCommand),
+    Trace(trace::Trace),
     #[cfg(feature = "candle")]
     Bench(bench::Bench),
     /// Print the JSON Schema of a case file
@@ -155,6 +160,8 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Ablations(ablations) => ablations.run(),
         Command::Power(power) => power.run(),
+        Command::Report(report) => report.run(),
+        Command::Trace(trace) => trace.run(),
         #[cfg(feature = "candle")]
         Command::RecordProcess(process) => process.run(),
         #[cfg(feature = "candle")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::checks;
+use super::distance::{DistanceResult, distances};
 use super::error::CompareError;
 use super::figure::{Figure, Metric};
 use super::join::{Structure, join, plan_difference};
@@ -45,6 +46,8 @@ pub struct Comparison {
     pub sim: SideSummary,
     /// Every figure that both sides have, in table order.
     pub figures: Vec<FigureResult>,
+    /// Distances: those that are gated, or all where they were asked for.
+    pub distances: Vec<DistanceResult>,
     /// Metrics that cannot be compared, with the reason.
     pub unavailable: Vec<(Metric, String)>,
     /// Requests on which runs disagree.
@@ -85,7 +88,8 @@ impl Comparison {
         if !self.tolerances {
             return CaseVerdict::StructureOnly;
         }
-        let worst = self.figures.iter().filter_map(|f| f.verdict).max();
+        let distances = self.distances.iter().filter_map(|d| d.verdict);
+        let worst = self.figures.iter().filter_map(|f| f.verdict).chain(distances).max();
         CaseVerdict::Judged(worst.unwrap_or(Verdict::Undecided))
     }
 
@@ -119,7 +123,8 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
     let boundary_mismatch = checks::boundaries(real, sim, rules)?;
     checks::copies(real, sim)?;
     checks::hashes(real, sim)?;
-    if !rules.tolerances.is_none() {
+    let tolerances = !rules.tolerances.is_none() || !rules.distances.is_empty();
+    if tolerances {
         checks::seeds(sim)?;
     }
     let unavailable: Vec<(Metric, String)> =
@@ -142,15 +147,23 @@ pub fn compare(real: &Side, sim: &Side, rules: &Rules) -> Result<Comparison, Com
         real: real.summary(Role::Real),
         sim: sim.summary(Role::Sim),
         figures: Vec::new(),
+        distances: Vec::new(),
         unavailable,
         structure,
         outliers: outliers(real, &real_samples),
         real_samples,
         sim_samples,
         boundary_mismatch,
-        tolerances: !rules.tolerances.is_none(),
+        tolerances,
     };
     comparison.figures = figures(&comparison, real, sim, rules)?;
+    // Where requests differ, there is nothing to hold each against itself.
+    if comparison.structure.agrees() {
+        let judged = comparison.figures.iter().filter(|f| f.verdict.is_some()).count();
+        let gated = judged + rules.distances.len();
+        let (wanted, all) = (&rules.distances, rules.all_distances);
+        comparison.distances = distances(&comparison, (real, sim), wanted, all, gated)?;
+    }
     check_gated(&comparison, rules)?;
     Ok(comparison)
 }

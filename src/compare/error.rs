@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::distance::Distance;
 use super::figure::{Figure, Metric};
 use crate::run::Boundary;
 
@@ -129,6 +130,26 @@ pub enum CompareError {
         need_n: usize,
         /// Samples over all repeats that it needs.
         need_total: usize,
+    },
+    /// A tolerance on a distance that the runs do not tell.
+    #[error(
+        "the case has a tolerance on the distance {distance}, but the runs of a side have no samples for it: it takes token times, and for queueing steps and plans; drop the tolerance"
+    )]
+    NoDistance {
+        /// The distance.
+        distance: Distance,
+    },
+    /// A tolerance on a distance that real repeats do not keep among themselves.
+    #[error(
+        "the case holds {distance} to {:.3} %, but 5 % of the real repeats lie farther than {:.3} % from the others: widen the tolerance beyond that", tolerance * 100.0, band * 100.0
+    )]
+    BelowBand {
+        /// The distance.
+        distance: Distance,
+        /// What it is held to.
+        tolerance: f64,
+        /// The 95 % point of the reference band.
+        band: f64,
     },
     /// A tolerance, but no figure that it could judge.
     #[error(

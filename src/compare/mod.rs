@@ -3,6 +3,7 @@
 
 mod checks;
 mod comparison;
+mod distance;
 mod error;
 mod estimate;
 mod figure;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use checks::distinct;
 pub use comparison::{CaseVerdict, Comparison, TooNoisy, can_carry, compare, too_noisy};
+pub use distance::{Distance, DistanceResult, Kind as DistanceKind};
 pub use error::CompareError;
 pub(crate) use error::list as list_ids;
 pub use estimate::{Advice, Estimate, noise};

@@ -83,7 +83,7 @@ pub(super) fn figures(
         }
     }
     for &place in &judged {
-        judge(&mut results[place], judged.len(), sim, rules);
+        judge(&mut results[place], judged.len() + rules.distances.len(), sim, rules);
     }
     Ok(results)
 }

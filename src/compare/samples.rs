@@ -25,6 +25,12 @@ impl Samples {
         &self.by_metric[metric as usize]
     }
 
+    /// Of each request the time from its first token to its last: E2E less TTFT.
+    pub fn totals(&self) -> impl Iterator<Item = f64> {
+        let [ttft, _, _, e2e] = &self.by_metric;
+        ttft.iter().zip(e2e).map(|(ttft, e2e)| e2e - ttft)
+    }
+
     /// How many independent samples stand behind `metric`: all tokens of one step share its time,
     /// so gaps count by step.
     pub fn independent(&self, metric: Metric) -> usize {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::distance::Distance;
 use super::figure::Figure;
 use super::tolerance::Tolerances;
 use crate::run::{Boundary, NATIVE, Run};
@@ -139,6 +140,10 @@ pub type Kappas = BTreeMap<Figure, f64>;
 pub struct Rules {
     /// What is gated, and how tightly.
     pub tolerances: Tolerances,
+    /// Distances that are gated, and how tightly, as fractions.
+    pub distances: BTreeMap<Distance, f64>,
+    /// Find all distances, not only those that are gated.
+    pub all_distances: bool,
     /// Judge percentiles with few samples too (negative controls).
     pub judge_few: bool,
     /// Whether the engine runs every request to its full length; `None` when unknown.

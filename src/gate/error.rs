@@ -113,6 +113,14 @@ pub enum GateError {
         /// The recording.
         dir: PathBuf,
     },
+    /// A side without steps, where they are to be shown.
+    #[error(
+        "no run of the {side} side has steps (step_metrics.csv): there is no timeline to show; sides of simgate's own engine and simulator have them"
+    )]
+    NoSteps {
+        /// `real` or `sim`.
+        side: &'static str,
+    },
     /// A side that is to be compared with itself, but has one process at most.
     #[error("{}: `sim: itself` needs two recorded processes or more: record the case with `processes: 5`", dir.display())]
     OneProcess {

@@ -3,9 +3,10 @@
 use super::anew::no_prediction;
 use super::judge::{self, recording_of};
 use super::sides::Stage;
-use super::{CaseFile, Gate, GateError, Judged};
+use super::{CaseFile, Context, Gate, GateError, Judged, LoadedSide};
 use crate::case::{Case, Side};
 use crate::profile::Times;
+use crate::run::Run;
 use crate::study::{self, Evidence, Explained, Fault};
 
 /// Simulations that an explanation takes for each combination of known parts.
@@ -21,32 +22,36 @@ impl Gate {
         file: &CaseFile,
         fault: Option<Fault>,
     ) -> Result<Vec<Explained>, GateError> {
-        let case = Case::read(&file.path)?;
-        let Side::Native { profile, .. } = &case.sim else {
-            return Err(GateError::NotExplained { word: case.sim.word() });
-        };
-        if case.engine.as_ref().is_some_and(|engine| !engine.ignore_eos) {
-            return Err(GateError::NotExplained { word: "native, with ignore_eos: false" });
-        }
-        let context = self.context(&|_, _, _| {});
-        let stage = Stage::new(&case, recording_of(file, &context), context)?;
-        let dir = stage.recording().to_owned();
-        let recorded = stage.recorded()?.ok_or(GateError::NoBaseline { dir: dir.clone() })?;
-        let traced = stage.traced()?.ok_or(GateError::NoTrace { dir })?;
-        let intact = stage.simulator(profile, Some(&recorded.side), None)?;
-        let native = stage.simulator(profile, Some(&recorded.side), fault)?;
-        study::explain(Evidence {
-            native: &native,
-            intact: &intact,
-            workload: &stage.workload,
-            traced: &traced,
-            recorded: &recorded.side.runs,
-            seeds: SEEDS,
-        })
-        .map_err(no_prediction)
+        explain_case(file, &self.context(&|_, _, _| {}), fault)
     }
 
-    /// Judges a case whose simulator has a fault, or none.
+    /// The steps of both sides of a case: those of the real side's repeat with timed steps, or of its first, and
+    /// those of the simulator, with a fault or without.
+    ///
+    /// # Errors
+    /// A side that cannot be read or predicted, or whose runs have no steps.
+    pub fn timelines(
+        &self,
+        file: &CaseFile,
+        fault: Option<Fault>,
+    ) -> Result<[(String, Run); 2], GateError> {
+        let case = Case::read(&file.path)?;
+        let mut gate = self.clone();
+        gate.settings.fault = fault;
+        let context = gate.context(&|_, _, _| {});
+        let stage = Stage::new(&case, recording_of(file, &context), context)?;
+        let [real, sim] = judge::load(&stage, [&case.real, &case.sim], false)?;
+        let first = |loaded: LoadedSide| {
+            let mut runs = loaded.side.labels.into_iter().zip(loaded.side.runs);
+            runs.find(|(_, run)| !run.steps.is_empty())
+        };
+        let traced = stage.traced()?.map(|run| ("its repeat with timed steps".to_owned(), run));
+        let known =
+            |side: &'static str, run: Option<(String, Run)>| run.ok_or(GateError::NoSteps { side });
+        Ok([known("real", traced.or_else(|| first(real)))?, known("sim", first(sim))?])
+    }
+
+    /// Judges a case whose simulator has a fault of its steps ([`Fault::is_of_steps`]), or none.
     ///
     /// # Errors
     /// Whatever keeps it from a verdict.
@@ -79,4 +84,37 @@ impl Gate {
         let profile = stage.model.profile(profile, &stage.workload)?;
         Ok(matches!(profile.times, Times::Gpu(_)))
     }
+}
+
+/// Where the error of a case's simulator comes from.
+///
+/// # Errors
+/// As [`Gate::explain`].
+pub(super) fn explain_case(
+    file: &CaseFile,
+    context: &Context<'_>,
+    fault: Option<Fault>,
+) -> Result<Vec<Explained>, GateError> {
+    let case = Case::read(&file.path)?;
+    let Side::Native { profile, .. } = &case.sim else {
+        return Err(GateError::NotExplained { word: case.sim.word() });
+    };
+    if case.engine.as_ref().is_some_and(|engine| !engine.ignore_eos) {
+        return Err(GateError::NotExplained { word: "native, with ignore_eos: false" });
+    }
+    let stage = Stage::new(&case, recording_of(file, context), *context)?;
+    let dir = stage.recording().to_owned();
+    let recorded = stage.recorded()?.ok_or(GateError::NoBaseline { dir: dir.clone() })?;
+    let traced = stage.traced()?.ok_or(GateError::NoTrace { dir })?;
+    let intact = stage.simulator(profile, Some(&recorded.side), None)?;
+    let native = stage.simulator(profile, Some(&recorded.side), fault)?;
+    study::explain(Evidence {
+        native: &native,
+        intact: &intact,
+        workload: &stage.workload,
+        traced: &traced,
+        recorded: &recorded.side.runs,
+        seeds: SEEDS,
+    })
+    .map_err(no_prediction)
 }

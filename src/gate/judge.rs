@@ -1,5 +1,6 @@
 //! One case from file to outcome.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::discover::CaseFile;
@@ -11,8 +12,8 @@ use super::sides::{Elsewhere, Stage};
 use super::{Context, GateError, provenance};
 use crate::case::{Case, Side};
 use crate::compare::{
-    self, CaseVerdict, Comparison, Figure, FigureResult, Rules, StepFigure, Tolerances, Verdict,
-    compare,
+    self, CaseVerdict, Comparison, DistanceResult, Figure, FigureResult, Rules, StepFigure,
+    Tolerances, Verdict, compare,
 };
 use crate::profile::Profile;
 use crate::report::{self, Report, duration, percent, signed_percent};
@@ -123,7 +124,15 @@ impl Judged {
             let figure = self.comparison.figure(*first).map(describe).unwrap_or_default();
             return format!("expected {} outside, but {figure}", names.join(", "));
         }
-        self.worst().map(describe).unwrap_or_else(|| "no figure was judged".to_owned())
+        // A distance is spoken of where no figure is as far off.
+        let figure = self.worst();
+        let distances = self.comparison.distances.iter().filter(|d| d.verdict.is_some());
+        match distances.max_by_key(|d| d.verdict) {
+            Some(distance) if figure.is_none_or(|f| distance.verdict > f.verdict) => {
+                describe_distance(distance)
+            }
+            _ => figure.map(describe).unwrap_or_else(|| "no figure was judged".to_owned()),
+        }
     }
 }
 
@@ -148,6 +157,19 @@ pub fn describe(figure: &FigureResult) -> String {
         figure.tolerance.map_or_else(|| "none".to_owned(), |t| percent(t.fraction())),
         figure.verdict.map_or("not judged", Verdict::as_str),
         what.unwrap_or_default(),
+    )
+}
+
+/// `ttft.requests 210 % (at most 215 %), tolerance 20 %: outside`.
+fn describe_distance(distance: &DistanceResult) -> String {
+    let high = distance.high.map(|high| format!(" (at most {})", percent(high)));
+    format!(
+        "{} {}{}, tolerance {}: {}",
+        distance.distance,
+        percent(distance.value),
+        high.unwrap_or_default(),
+        distance.tolerance.map_or_else(|| "none".to_owned(), percent),
+        distance.verdict.map_or("not judged", Verdict::as_str),
     )
 }
 
@@ -233,7 +255,12 @@ fn judge_sides(
     let recorded = recorded.filter(|r| provenance::same_machine(&r.side, &real.side));
     let anew =
         |rules: &Rules| recorded.as_ref().map(|r| live_against(r, &real.side, rules)).transpose();
-    let shown = Rules { tolerances: Tolerances::None, ..rules.clone() };
+    let shown = Rules {
+        tolerances: Tolerances::None,
+        distances: BTreeMap::new(),
+        all_distances: false,
+        ..rules.clone()
+    };
     rules.lent = anew(&shown)?.as_ref().map(Comparison::spreads);
     let comparison = compare(&real.side, &sim.side, &rules)?;
     let steps = compare::step_figures(&real.side, &sim.side);
@@ -277,6 +304,8 @@ pub(super) fn rules(
     let case = stage.case;
     let mut rules = Rules {
         tolerances: case.tolerances.clone(),
+        distances: case.distances.clone(),
+        all_distances: stage.context.settings.distances,
         judge_few: !case.expect_outside.is_empty(),
         ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),
         allow_boundary_mismatch: case.allow_boundary_mismatch.clone(),
@@ -334,6 +363,8 @@ fn live_against(
     rules: &Rules,
 ) -> Result<Comparison, GateError> {
     let rules = Rules {
+        distances: BTreeMap::new(),
+        all_distances: false,
         judge_few: true,
         kappa: None,
         stated_kappa: Default::default(),

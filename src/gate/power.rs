@@ -47,17 +47,15 @@ impl Gate {
         let min_detectable = rates.map(|(_, smallest)| smallest).unwrap_or_default();
         let of_profile = trial.profile.map(|profile| &profile.times);
         let properties = properties(&case, of_profile, &trial.real.side, &trial.sim.side);
-        let inject = |(fault, name): (Fault, &'static str)| {
-            let excuse = not_applicable(fault, &properties).filter(|_| !control);
-            match excuse {
-                Some(reason) => Injected {
-                    fault: name,
-                    outcome: FaultOutcome::NotApplicable { reason },
-                    shift: None,
-                    detectable: false,
-                },
-                None => trial.inject(fault, &min_detectable),
-            }
+        let inject = |(fault, name): (Fault, &'static str)| match not_applicable(fault, &properties)
+        {
+            Some(reason) => Injected {
+                fault: name,
+                outcome: FaultOutcome::NotApplicable { reason },
+                shift: None,
+                detectable: false,
+            },
+            None => trial.inject(fault, &min_detectable),
         };
         let faults = Fault::all().map(inject).collect();
         Ok(CasePower { case: file.name.clone(), control, faults, false_alarms, min_detectable })
@@ -83,7 +81,8 @@ impl<'a> Trial<'a> {
             _ => None,
         };
         let [real, sim] = judge::load(stage, [&case.real, &case.sim], false)?;
-        let (rules, _) = rules(stage, profile, &real.side, false)?;
+        let (mut rules, _) = rules(stage, profile, &real.side, false)?;
+        rules.all_distances = false;
         let intact = compare(&real.side, &sim.side, &rules)?;
         Ok(Self { stage, profile, real, sim, rules, intact })
     }

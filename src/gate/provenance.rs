@@ -97,7 +97,7 @@ pub(super) fn check(
 ) -> Result<Origin, GateError> {
     fit_and_gate(profile, real)?;
     let mut origin = Origin::default();
-    let gated = !case.tolerances.is_none();
+    let gated = case.is_gated();
     for (run, label) in real.runs.iter().zip(&real.labels) {
         let Some(meta) = &run.meta else { continue };
         let unlike = Machine::of_profile(profile).unlike(&Machine::of_run(meta));

@@ -17,6 +17,8 @@ pub struct Settings {
     pub trace: bool,
     /// Keep the model that a case loaded for the next one: nobody changes its files meanwhile.
     pub keep_model: bool,
+    /// Find all distances between the sides, not only those that are gated: for reports.
+    pub distances: bool,
     /// A fault to give to simulators.
     pub fault: Option<Fault>,
     /// How often the test runner has tried this test (`NEXTEST_ATTEMPT`).
@@ -31,6 +33,7 @@ impl Default for Settings {
             process: 0,
             trace: false,
             keep_model: false,
+            distances: false,
             fault: None,
             attempt: 1,
         }
@@ -49,6 +52,7 @@ impl Settings {
             process: 0,
             trace: false,
             keep_model: false,
+            distances: false,
             fault: None,
             attempt: attempt.unwrap_or(1),
         }

@@ -60,12 +60,17 @@ fn run(gate: &Gate, file: &CaseFile) -> Result<(), Failed> {
     if outcome.passed() {
         return Ok(());
     }
-    let reasons = outcome.reasons();
     // nextest takes the line that starts with `Error: ` as the JUnit message.
-    let headline = reasons.join("; ");
+    let headline = outcome.headline();
     eprintln!("Error: {}: {headline}", file.name);
     if let Ok(judged) = &outcome.judged {
         eprint!("{}", judged.report(&file.name).details(Times::Rounded, Style::of_stdout()));
+    }
+    if let Some(blame) = outcome.blame() {
+        eprintln!("{blame}");
+    }
+    if let Some(annotation) = outcome.annotation() {
+        eprintln!("{annotation}");
     }
     Err(Failed::from(headline))
 }

@@ -80,7 +80,7 @@ fn draw(
 }
 
 /// (ms, share) at evenly spaced shares.
-fn curve(runs: &[Samples], metric: Metric) -> Vec<(f64, f64)> {
+pub(super) fn curve(runs: &[Samples], metric: Metric) -> Vec<(f64, f64)> {
     let mut values: Vec<f64> = runs.iter().flat_map(|run| run.of(metric)).copied().collect();
     values.sort_unstable_by(f64::total_cmp);
     let share = |i: usize| i as f64 / (POINTS - 1) as f64;

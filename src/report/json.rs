@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Report;
 use super::csv::verdict;
-use crate::compare::{Comparison, FigureResult, SideSummary};
+use crate::compare::{Comparison, DistanceResult, FigureResult, SideSummary, Verdict};
 use crate::engine::Launch;
 use crate::run::Boundary;
 
@@ -62,6 +62,48 @@ impl From<&FigureResult> for FigureJson {
     }
 }
 
+/// One distance. What is not known is `null`.
+#[derive(Debug, Clone, Serialize)]
+pub struct DistanceJson {
+    /// Its name: `ttft.wasserstein`.
+    pub distance: String,
+    /// What the numbers are in: `%`.
+    pub unit: &'static str,
+    /// Mean over the real processes of the distance to the sim side.
+    pub value: Option<f64>,
+    /// The same in ms, where it is a time.
+    pub value_ms: Option<f64>,
+    /// The end of its one-sided interval.
+    pub high: Option<f64>,
+    /// How far real repeats lie from each other: the 95 % point.
+    pub band: Option<f64>,
+    /// What it is held to.
+    pub tolerance: Option<f64>,
+    /// `within`, `outside` or `undecided`, where it is gated.
+    pub verdict: Option<&'static str>,
+}
+
+impl From<&DistanceResult> for DistanceJson {
+    fn from(d: &DistanceResult) -> Self {
+        let percent = |fraction: Option<f64>| fraction.map(|f| f * 100.0).filter(|p| p.is_finite());
+        Self {
+            distance: d.distance.to_string(),
+            unit: "%",
+            value: percent(Some(d.value)),
+            value_ms: d.ns.map(|ns| ns / 1e6).filter(|ms| ms.is_finite()),
+            high: percent(d.high),
+            band: percent(d.band),
+            tolerance: percent(d.tolerance),
+            verdict: d.verdict.map(Verdict::as_str),
+        }
+    }
+}
+
+/// All distances of a comparison that were found.
+fn distances(comparison: &Comparison) -> Vec<DistanceJson> {
+    comparison.distances.iter().map(DistanceJson::from).collect()
+}
+
 /// All figures of a comparison.
 pub(crate) fn figures(comparison: &Comparison) -> Vec<FigureJson> {
     comparison.figures.iter().map(FigureJson::from).collect()
@@ -78,6 +120,7 @@ struct ComparisonJson<'a> {
     status_differs: &'a [u64],
     tokens_differ: &'a [u64],
     metrics: Vec<FigureJson>,
+    distances: Vec<DistanceJson>,
     remarks: Vec<String>,
 }
 
@@ -107,6 +150,7 @@ pub(super) fn comparison(report: &Report<'_>) -> serde_json::Result<Vec<u8>> {
         status_differs: &c.structure.status,
         tokens_differ: &c.structure.tokens,
         metrics: figures(c),
+        distances: distances(c),
         remarks: report.remarks(),
     };
     let mut bytes = serde_json::to_vec_pretty(&json)?;
@@ -115,7 +159,7 @@ pub(super) fn comparison(report: &Report<'_>) -> serde_json::Result<Vec<u8>> {
 }
 
 /// One case of `simgate check --json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct CaseJson {
     /// Its name.
     pub case: String,
@@ -129,6 +173,15 @@ pub struct CaseJson {
     pub launch: Option<Launch>,
     /// All figures.
     pub metrics: Vec<FigureJson>,
+    /// Distances: those that are gated, or all in a report.
+    pub distances: Vec<DistanceJson>,
+    /// Its file, from the project's folder.
+    pub file: String,
+    /// The line of the worst figure's tolerance, or of the first fault; from 1.
+    pub line: Option<u64>,
+    /// The part of the prediction that most of the error comes from, where it is red and that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub culprit: Option<&'static str>,
     /// Why it is not green.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

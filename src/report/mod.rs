@@ -4,22 +4,28 @@
 mod cdf;
 mod csv;
 mod directory;
+mod github;
 mod json;
 mod number;
+mod page;
 mod power;
 mod summary;
 mod table;
+mod trace;
 mod waterfall;
 
 pub use directory::{MARKER, write};
-pub use json::{CaseJson, CheckJson, FigureJson};
+pub use github::{add_to_step_summary, annotation, on_github};
+pub use json::{CaseJson, CheckJson, DistanceJson, FigureJson};
 pub use number::{duration, interval, percent, signed_percent};
+pub use page::Page;
 pub use power::{PowerJson, not_killed, power_matrix, power_rates};
-use table::figures_table;
 pub use table::{Style, Times, overview_table};
+use table::{distances_table, figures_table};
+pub use trace::trace;
 pub use waterfall::waterfall;
 
-use crate::compare::{Advice, CaseVerdict, Comparison};
+use crate::compare::{Advice, CaseVerdict, Comparison, DistanceResult};
 
 /// A comparison with its name and what else a reader must know.
 #[derive(Debug, Clone)]
@@ -92,6 +98,11 @@ impl Report<'_> {
     pub fn details(&self, times: Times, style: Style) -> String {
         let table = figures_table(self.comparison, times, style);
         let mut text = format!("{}\n{table}\n", basis(self.comparison));
+        let gated = |d: &&DistanceResult| d.verdict.is_some();
+        let gated: Vec<_> = self.comparison.distances.iter().filter(gated).collect();
+        if !gated.is_empty() {
+            text.push_str(&format!("\n{}\n", distances_table(&gated, style)));
+        }
         for (title, comparison) in &self.beside {
             let table = figures_table(comparison, times, style);
             text.push_str(&format!("{title}: {}\n{table}\n", basis(comparison)));

@@ -1,7 +1,7 @@
 //! `summary.md`: a comparison as a page.
 
 use super::Report;
-use super::table::{Style, Times, figures_table};
+use super::table::{Style, Times, distances_table, figures_table};
 
 /// The page.
 pub(super) fn summary(report: &Report<'_>) -> String {
@@ -13,6 +13,11 @@ pub(super) fn summary(report: &Report<'_>) -> String {
         super::basis(comparison),
         figures_table(comparison, Times::Rounded, Style::Markdown),
     );
+    if !comparison.distances.is_empty() {
+        let all: Vec<_> = comparison.distances.iter().collect();
+        let table = distances_table(&all, Style::Markdown);
+        page.push_str(&format!("\n## Distances\n\n{table}\n"));
+    }
     for (title, comparison) in &report.beside {
         let table = figures_table(comparison, Times::Rounded, Style::Markdown);
         page.push_str(&format!("\n## {title}\n\n{}.\n\n{table}\n", super::basis(comparison)));

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use owo_colors::{OwoColorize as _, Stream};
 
 use super::number::{duration, exact, interval, percent, signed_percent};
-use crate::compare::{Comparison, FigureResult, Verdict};
+use crate::compare::{Comparison, DistanceResult, FigureResult, Verdict};
 
 /// How a table is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,26 @@ pub(super) fn figures_table(comparison: &Comparison, times: Times, style: Style)
         column.set_cell_alignment(CellAlignment::Right);
     }
     style.draw(&table, comparison.figures.iter().map(|f| f.verdict))
+}
+
+/// Distances of a comparison, a row each.
+pub(super) fn distances_table(distances: &[&DistanceResult], style: Style) -> String {
+    let or_dash = |fraction: Option<f64>| fraction.map_or_else(|| "-".to_owned(), percent);
+    let row = |d: &&DistanceResult| {
+        let time = d.ns.map(|ns| format!(" ({})", duration(ns))).unwrap_or_default();
+        let cells = vec![
+            d.distance.to_string(),
+            format!("{}{time}", percent(d.value)),
+            or_dash(d.high),
+            or_dash(d.band),
+            or_dash(d.tolerance),
+            d.verdict.map_or("-", Verdict::as_str).to_owned(),
+        ];
+        (cells, d.verdict)
+    };
+    let rows: Vec<_> = distances.iter().map(row).collect();
+    let header = ["distance", "real to sim", "at most", "real to real", "tolerance", "verdict"];
+    overview_table(&header, &rows, style)
 }
 
 fn remark(figure: &FigureResult) -> String {

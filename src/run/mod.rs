@@ -13,6 +13,7 @@ mod directory;
 mod fault;
 mod gaps;
 mod meta;
+mod queueing;
 mod requests;
 mod step_times;
 mod steps;

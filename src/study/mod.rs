@@ -6,7 +6,7 @@ mod kappa;
 pub mod power;
 mod result_fault;
 
-pub use explain::{Evidence, Explained, Part, explain};
+pub use explain::{Evidence, Explained, Part, blamed_beyond, culprit, explain};
 pub use fault::Fault;
 pub use kappa::kappas;
 pub use result_fault::ResultFault;

@@ -7,9 +7,11 @@ use serde_saphyr::Location;
 
 use super::diagnostics::Diagnostics;
 use super::scalar::{At, Scalar, Unit};
-use super::schema::{CandleFile, CaseFile, EngineFile, PercentilesFile, SideFile, ToleranceFile};
+use super::schema::{
+    CandleFile, CaseFile, DistancesFile, EngineFile, PercentilesFile, SideFile, ToleranceFile,
+};
 use super::{Case, Side, WorkloadSource};
-use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances};
+use crate::compare::{Distance, DistanceKind, Figure, Metric, Percentile, Tolerance, Tolerances};
 use crate::engine::{DEFAULT_KV_WATERMARK_BP, EngineConfig};
 use crate::files::sha256_hex;
 
@@ -57,6 +59,20 @@ fn fingerprint(text: &str) -> String {
     let canonical = serde_saphyr::from_str::<serde_json::Value>(text)
         .map_or_else(|_| text.to_owned(), |value| value.to_string());
     sha256_hex(canonical.as_bytes())
+}
+
+/// The lines of all tolerances.
+fn lines(tolerance: &ToleranceFile) -> BTreeMap<Figure, u64> {
+    let ToleranceFile { ttft, tbt, tpot, e2e } = tolerance;
+    let mut lines = BTreeMap::new();
+    for (metric, percentiles) in Metric::ALL.into_iter().zip([ttft, tbt, tpot, e2e]) {
+        let Some(PercentilesFile { p50, p90, p99 }) = percentiles else { continue };
+        for (percentile, scalar) in Percentile::ALL.into_iter().zip([p50, p90, p99]) {
+            let line = scalar.as_ref().map(|scalar| scalar.at.line().max(1));
+            lines.extend(line.map(|line| (Figure { metric, percentile }, line)));
+        }
+    }
+    lines
 }
 
 /// Collects faults while values are read. A faulty value becomes a harmless one, since a case with
@@ -124,6 +140,8 @@ impl Check {
             sim: self.side(&file.sim),
             expect_outside: self.expect(file, &tolerances),
             kappa: self.kappa(file, &tolerances),
+            distances: file.distances.as_ref().map(|d| self.distances(d)).unwrap_or_default(),
+            lines: file.tolerance.as_ref().map(|t| lines(&t.value)).unwrap_or_default(),
             tolerances,
             any_machine: file.machine.is_some(),
             live_only: file.baseline.is_some(),
@@ -256,6 +274,44 @@ impl Check {
         Tolerances::Figures(figures)
     }
 
+    fn distances(&mut self, distances: &At<DistancesFile>) -> BTreeMap<Distance, f64> {
+        let DistancesFile { ttft, tbt, tpot, e2e } = &distances.value;
+        let mut held = BTreeMap::new();
+        for (metric, kinds) in Metric::ALL.into_iter().zip([ttft, tbt, tpot, e2e]) {
+            let Some(kinds) = kinds else { continue };
+            let given = [
+                (DistanceKind::Wasserstein, &kinds.wasserstein),
+                (DistanceKind::Kolmogorov, &kinds.kolmogorov),
+                (DistanceKind::Quantiles, &kinds.quantiles),
+                (DistanceKind::Requests, &kinds.requests),
+                (DistanceKind::Totals, &kinds.totals),
+                (DistanceKind::Stalls, &kinds.stalls),
+                (DistanceKind::Queueing, &kinds.queueing),
+            ];
+            for (kind, scalar) in given {
+                let Some(scalar) = scalar else { continue };
+                let distance = Distance { metric, kind };
+                if !distance.exists() {
+                    let own = Distance::all().filter(|d| d.metric == metric);
+                    let own: Vec<String> = own.map(|distance| distance.to_string()).collect();
+                    let help = format!("there are {}", own.join(", "));
+                    self.problem(scalar.at, format!("`{distance}` is no distance"), help);
+                }
+                let value = self.value(scalar);
+                if let Some(value) = value.filter(|&value| value <= 0.0) {
+                    let message = format!("`{value}` is no tolerance");
+                    self.problem(scalar.at, message, "it lies above 0%");
+                }
+                held.extend(value.map(|value| (distance, value)));
+            }
+        }
+        if held.is_empty() && self.0.is_empty() {
+            let help = "name a distance such as `ttft: { requests: 20% }`, or leave the key out";
+            self.problem(distances.at, "a tolerance that gates no distance", help);
+        }
+        held
+    }
+
     fn expect(&mut self, file: &CaseFile, tolerances: &Tolerances) -> Vec<Figure> {
         let Some(expect) = &file.expect else { return Vec::new() };
         let outside = &expect.outside;
@@ -311,7 +367,7 @@ impl Check {
                 let message = format!("a `{}` side needs `{key}`", side.word());
                 self.problem(at, message, format!("add `{key}:` to the case"));
             }
-            let gated = !case.tolerances.is_none();
+            let gated = case.is_gated();
             if let (Some(engine), Some(block)) = (&case.engine, &file.engine)
                 && gated
                 && engine.kv_blocks.is_none()

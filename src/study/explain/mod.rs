@@ -3,7 +3,7 @@
 //! changed (Shapley, Contributions to the Theory of Games II, 1953).
 
 use crate::backend::{BackendError, Native};
-use crate::compare::{Figure, Metric, Percentile, samples_of};
+use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances, samples_of};
 use crate::engine::{VirtualClock, serve};
 use crate::run::Run;
 use crate::stats::percentiles;
@@ -93,6 +93,27 @@ impl Explained {
         let left = |part: &Part| self.alone[*part as usize].abs();
         Part::ALL.into_iter().max_by(|a, b| left(a).total_cmp(&left(b)))
     }
+}
+
+/// The part that most figures' errors come from, as far as they lie beyond what `tolerances` allow; `None` where
+/// none does. Where a case gates something, nothing else of it is blamed: it may be too noisy to tell.
+pub fn culprit(explained: &[Explained], tolerances: &Tolerances) -> Option<Part> {
+    let named = explained.iter().filter_map(|e| e.culprit(blamed_beyond(e, explained, tolerances)));
+    let mut counts = [0; Part::ALL.len()];
+    named.for_each(|part| counts[part as usize] += 1);
+    let left = |part: Part| -> f64 { explained.iter().map(|e| e.alone[part as usize].abs()).sum() };
+    // Of parts that are named equally often, the one that leaves more of the error.
+    let order = |a: &Part, b: &Part| {
+        counts[*a as usize].cmp(&counts[*b as usize]).then(left(*a).total_cmp(&left(*b)))
+    };
+    Part::ALL.into_iter().max_by(order).filter(|part| counts[*part as usize] > 0)
+}
+
+/// The error of `one` of the `explained` figures beyond which a part is blamed for it.
+pub fn blamed_beyond(one: &Explained, explained: &[Explained], tolerances: &Tolerances) -> f64 {
+    let gated = explained.iter().any(|e| tolerances.of(e.figure).is_some());
+    let goal = (!gated).then(|| Tolerance::goal(one.figure.percentile));
+    tolerances.of(one.figure).or(goal).map_or(f64::INFINITY, Tolerance::fraction)
 }
 
 /// The figures that are explained.
