@@ -13,7 +13,7 @@ use simgate::gate::{CaseFile, Gate, Settings};
 use simgate::report::{PowerJson, Style, not_killed, power_matrix, power_rates};
 
 use super::progress::Bar;
-use super::{OUTSIDE, Project, WITHIN, matching, named, say};
+use super::{OUTSIDE, Project, USAGE, WITHIN, chain, matching, named, say};
 
 /// Show whether each case can fail: inject faults into its sim side and see which it notices
 ///
@@ -44,7 +44,7 @@ impl Power {
             .into_iter()
             .partition(|file| gate.skips(file).is_none());
         ensure!(!files.is_empty(), "no case{} has a recording", named(self.filter.as_deref()));
-        let cases = all(&gate, &files)?;
+        let (cases, errors) = all(&gate, &files);
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
         say!("{}", power_matrix(&cases, style));
         say!("not killed, though applicable:\n{}\n", not_killed(&cases, style));
@@ -61,45 +61,52 @@ impl Power {
         let missed: usize = cases.iter().map(|case| case.missed().count()).sum();
         say!("{missed} faults shift a figure by more than its case can detect and are not killed");
         let mut code = WITHIN;
+        for error in &errors {
+            eprintln!("error: {}", chain(error));
+            code = USAGE;
+        }
         for case in &cases {
             if case.is_red_already() {
                 eprintln!("error: {} is red without a fault: nothing can be told of it", case.case);
-                code = OUTSIDE;
+                code = code.max(OUTSIDE);
             } else if case.kills_nothing() {
                 eprintln!(
                     "error: {} kills no fault: a case that cannot fail is no check",
                     case.case
                 );
-                code = OUTSIDE;
+                code = code.max(OUTSIDE);
             }
         }
         Ok(code)
     }
 }
 
-/// The power of all cases, on as many threads as there are cores.
-fn all(gate: &Gate, files: &[CaseFile]) -> anyhow::Result<Vec<CasePower>> {
+/// The power of all cases, on as many threads as there are cores, and what kept others from it.
+fn all(gate: &Gate, files: &[CaseFile]) -> (Vec<CasePower>, Vec<anyhow::Error>) {
     let (bar, next) = (Bar::new(), AtomicUsize::new(0));
     let (done, found) = mpsc::channel();
-    let mut cases = thread::scope(|scope| {
+    let (mut cases, mut errors) = (Vec::new(), Vec::new());
+    thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             let (done, next) = (done.clone(), &next);
             scope.spawn(move || {
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Nobody listens once another case has failed.
+                    // The receiver lives as long as the scope.
                     let _ = done.send(gate.power(file).with_context(|| file.name.clone()));
                 }
             });
         }
         drop(done);
-        let shown = (1..).zip(found).map(|(count, power)| {
-            let power = power?;
-            bar.show(&power.case, "faults", count, files.len() as u64);
-            Ok(power)
-        });
-        shown.collect::<anyhow::Result<Vec<CasePower>>>()
-    })?;
+        for power in found {
+            match power {
+                Ok(power) => cases.push(power),
+                Err(error) => errors.push(error),
+            }
+            let count = cases.len() + errors.len();
+            bar.show("power", "faults", count as u64, files.len() as u64);
+        }
+    });
     bar.clear();
     cases.sort_by(|a, b| a.case.cmp(&b.case));
-    Ok(cases)
+    (cases, errors)
 }
