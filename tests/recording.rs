@@ -56,6 +56,29 @@ fn a_kill_at_any_moment_leaves_the_old_baseline_and_whole_processes() {
 }
 
 #[test]
+fn a_recorder_of_several_cases_leaves_those_alone_that_it_had_finished() {
+    let project = project("");
+    let case = project.read("cases/c.yaml");
+    project.write("cases/d.yaml", case.replace("seed: 5", "seed: 6"));
+    let both: Vec<&str> = RECORD.iter().copied().chain(["d"]).collect();
+    done(&project, &both);
+    let first = files(&project.path("recordings/c"));
+    // As a kill leaves it before the last case takes its place.
+    let (place, under_way) =
+        (project.path("recordings/d"), project.path("recordings/.d.recording"));
+    fs::rename(&place, &under_way).unwrap();
+    fs::rename(under_way.join("recording.json"), under_way.join("progress.json")).unwrap();
+    let text = done(&project, &both);
+    assert!(text.contains("c: recorded already"), "{text}");
+    assert!(text.contains("d: goes on behind 10 repeats"), "{text}");
+    assert_eq!(files(&project.path("recordings/c")), first);
+    // With all of them finished, all are recorded anew.
+    let text = done(&project, &both);
+    assert!(!text.contains("recorded already"), "{text}");
+    assert_ne!(files(&project.path("recordings/c")), first);
+}
+
+#[test]
 fn two_recorders_of_one_case_do_not_mix() {
     let project = project("");
     let folder = project.path("recordings/.c.recording");

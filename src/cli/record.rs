@@ -73,14 +73,7 @@ impl Record {
             host: host().cpu,
             restart: self.restart,
         };
-        let mut recorders = Vec::new();
-        for file in &files {
-            let recorder = gate.recorder(file, &options)?;
-            if recorder.resumed() > 0 {
-                say!("{}: goes on behind {} repeats", file.name, recorder.resumed());
-            }
-            recorders.push(recorder);
-        }
+        let mut recorders = self.recorders(&gate, &files, &options)?;
         // A process serves every case in turn, so that a slow minute touches all of them and the model is
         // loaded once. A case that fails does not keep the others from their end.
         let mut failed = Vec::new();
@@ -91,6 +84,36 @@ impl Record {
         let names: Vec<&str> = files.iter().map(|file| file.relative.as_str()).collect();
         say!("look at them and take them with `simgate accept {}`", names.join(" "));
         Ok(0)
+    }
+
+    /// A recorder for every case. Where some of the cases were being recorded when a recorder of the same making
+    /// was killed, those that it had finished are left as they are; otherwise all are recorded anew.
+    fn recorders(
+        &self,
+        gate: &Gate,
+        files: &[CaseFile],
+        options: &RecordOptions,
+    ) -> anyhow::Result<Vec<Recorder>> {
+        let (mut finished, mut recorders) = (Vec::new(), Vec::new());
+        for file in files {
+            if !self.restart && gate.is_recorded(file, options)? {
+                finished.push(file);
+                continue;
+            }
+            let recorder = gate.recorder(file, options)?;
+            if recorder.resumed() > 0 {
+                say!("{}: goes on behind {} repeats", file.name, recorder.resumed());
+            }
+            recorders.push(recorder);
+        }
+        if recorders.iter().any(|recorder| recorder.resumed() > 0) {
+            finished.iter().for_each(|file| say!("{}: recorded already", file.name));
+            return Ok(recorders);
+        }
+        for file in finished {
+            recorders.push(gate.recorder(file, options)?);
+        }
+        Ok(recorders)
     }
 
     /// Has one more process serve every case that needs one. Returns the cases that may need another.

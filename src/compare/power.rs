@@ -60,6 +60,8 @@ pub struct Shift {
 pub struct Injected {
     /// Its name.
     pub fault: &'static str,
+    /// Whether times are all that it changes.
+    pub of_times: bool,
     /// What became of it.
     pub outcome: FaultOutcome,
     /// How far it moves what the case gates; `None` where it gates nothing or nothing could be compared.
@@ -90,6 +92,8 @@ pub struct CasePower {
     pub case: String,
     /// Whether it is a negative control, outside to begin with.
     pub control: bool,
+    /// Whether it judges anything but structure.
+    pub gated: bool,
     /// Every fault, in order.
     pub faults: Vec<Injected>,
     /// `None` where nothing is gated, or too few processes were recorded to tell.
@@ -103,9 +107,11 @@ impl CasePower {
     /// The name of the fault that is none.
     pub const NO_OP: &'static str = "no-op";
 
-    /// Whether it cannot be turned red by any fault, which makes it no check at all.
+    /// Whether no fault turns it red, which makes it no check at all. Where it judges times, only faults of times
+    /// count: wrong structure is red with any tolerance.
     pub fn kills_nothing(&self) -> bool {
-        !self.control && !self.faults.iter().any(|injected| injected.outcome.kills())
+        let counts = |f: &&Injected| f.of_times || !self.gated;
+        !self.control && !self.faults.iter().filter(counts).any(|f| f.outcome.kills())
     }
 
     /// Whether it is red without a fault.
@@ -128,6 +134,7 @@ mod tests {
     fn case(outcomes: &[(&'static str, FaultOutcome)], control: bool) -> CasePower {
         let injected = |(fault, outcome): &(&'static str, FaultOutcome)| Injected {
             fault,
+            of_times: *fault == "no-host",
             outcome: outcome.clone(),
             shift: None,
             detectable: true,
@@ -135,6 +142,7 @@ mod tests {
         CasePower {
             case: "c".to_owned(),
             control,
+            gated: true,
             faults: outcomes.iter().map(injected).collect(),
             false_alarms: None,
             min_detectable: BTreeMap::new(),
@@ -151,6 +159,10 @@ mod tests {
             let case = case(&[harmless[0].clone(), ("no-host", kill)], false);
             assert!(!case.kills_nothing() && !case.is_red_already());
         }
+        // Of what judges times, wrong structure does not count.
+        let structural = [harmless[0].clone(), ("request-lost", FaultOutcome::Outside)];
+        assert!(case(&structural, false).kills_nothing());
+        assert!(!CasePower { gated: false, ..case(&structural, false) }.kills_nothing());
         assert!(case(&[("no-op", FaultOutcome::Outside)], false).is_red_already());
         assert_eq!(case(&harmless, false).missed().count(), 2);
     }

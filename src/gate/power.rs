@@ -51,6 +51,7 @@ impl Gate {
         {
             Some(reason) => Injected {
                 fault: name,
+                of_times: fault.is_of_times(),
                 outcome: FaultOutcome::NotApplicable { reason },
                 shift: None,
                 detectable: false,
@@ -58,7 +59,14 @@ impl Gate {
             None => trial.inject(fault, &min_detectable),
         };
         let faults = Fault::all().map(inject).collect();
-        Ok(CasePower { case: file.name.clone(), control, faults, false_alarms, min_detectable })
+        Ok(CasePower {
+            case: file.name.clone(),
+            control,
+            gated: case.is_gated(),
+            faults,
+            false_alarms,
+            min_detectable,
+        })
     }
 }
 
@@ -96,6 +104,7 @@ impl<'a> Trial<'a> {
         };
         Injected {
             fault: fault.as_str(),
+            of_times: fault.is_of_times(),
             detectable: shift.as_ref().is_some_and(seen),
             shift,
             outcome: match judged {

@@ -5,7 +5,6 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::fingerprint::Fingerprint;
 use super::recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
 use super::sides::Stage;
 use super::{CaseFile, Gate, GateError, RecordError};
@@ -75,6 +74,22 @@ impl Gate {
         file: &CaseFile,
         options: &RecordOptions,
     ) -> Result<Recorder, GateError> {
+        let target = options.out.join(&file.relative);
+        Ok(Recorder::open(file, self.to_record(file, options)?, target, options)?)
+    }
+
+    /// Whether a recorder of the same making has finished the recording of a case.
+    ///
+    /// # Errors
+    /// A case that cannot be recorded.
+    pub fn is_recorded(&self, file: &CaseFile, options: &RecordOptions) -> Result<bool, GateError> {
+        let fresh = self.to_record(file, options)?;
+        let found = Recording::read(&options.out.join(&file.relative));
+        Ok(found.ok().flatten().is_some_and(|found| difference(&found, &fresh).is_none()))
+    }
+
+    /// The recording of a case before anything is recorded.
+    fn to_record(&self, file: &CaseFile, options: &RecordOptions) -> Result<Recording, GateError> {
         let case = Case::read(&file.path)?;
         let Side::Candle { processes, repeats, warmup } = case.real else {
             return Err(GateError::UnsupportedSide { word: case.real.word() });
@@ -94,19 +109,32 @@ impl Gate {
         if case.expect_outside.is_empty() {
             compare::can_carry(&case.tolerances, stage.workload.requests.len(), total)?;
         }
-        let inputs = stage.inputs()?.of_recording();
-        let target = options.out.join(&file.relative);
-        let recipe = Recipe { processes, repeats, warmup };
-        Ok(Recorder::open(file, recipe, target, inputs, options)?)
+        Ok(Recording {
+            schema_version: super::recording::SCHEMA_VERSION,
+            case: file.name.clone(),
+            reason: options.reason.clone(),
+            commit: crate::COMMIT.map(str::to_owned),
+            dirty: UNREPEATABLE,
+            program: options.program.clone(),
+            host: options.host.clone(),
+            recipe: Recipe { processes, repeats, warmup },
+            recorded_at: options.now.clone(),
+            inputs: stage.inputs()?.of_recording(),
+            criterion: Criterion {
+                host_speed_us: options.host_speed_us,
+                max_host_drift_pct: options.max_host_drift_pct,
+            },
+            runs: Vec::new(),
+            traced: None,
+        })
     }
 }
 
 impl Recorder {
     fn open(
         file: &CaseFile,
-        recipe: Recipe,
+        fresh: Recording,
         target: PathBuf,
-        inputs: Vec<Fingerprint>,
         options: &RecordOptions,
     ) -> Result<Self, RecordError> {
         let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -121,24 +149,6 @@ impl Recorder {
             }
             Err(TryLockError::Error(e)) => return Err(FileError::io("lock", &folder, e).into()),
         }
-        let fresh = Recording {
-            schema_version: super::recording::SCHEMA_VERSION,
-            case: file.name.clone(),
-            reason: options.reason.clone(),
-            commit: crate::COMMIT.map(str::to_owned),
-            dirty: UNREPEATABLE,
-            program: options.program.clone(),
-            host: options.host.clone(),
-            recipe,
-            recorded_at: options.now.clone(),
-            inputs,
-            criterion: Criterion {
-                host_speed_us: options.host_speed_us,
-                max_host_drift_pct: options.max_host_drift_pct,
-            },
-            runs: Vec::new(),
-            traced: None,
-        };
         let recording = resumed(&folder, &fresh, options.restart)?.unwrap_or(fresh);
         let recorder =
             Self { file: file.clone(), tried: 0, target, folder, recording, _lock: lock };
@@ -351,15 +361,7 @@ fn resumed(
     }
     let unlike = |what: String| RecordError::Unlike { folder: folder.to_owned(), what };
     let found = Recording::read_file(path).map_err(|error| unlike(error.to_string()))?;
-    let limit = |r: &Recording| r.criterion.max_host_drift_pct;
-    let same = [
-        ("what is served, or with which engine", found.inputs == fresh.inputs),
-        ("the recipe", found.recipe == fresh.recipe),
-        ("the build", found.program == fresh.program),
-        ("the host", found.host == fresh.host),
-        ("--max-host-drift", limit(&found) == limit(fresh)),
-    ];
-    if let Some((what, _)) = same.iter().find(|(_, same)| !same) {
+    if let Some(what) = difference(&found, fresh) {
         // Nothing is lost where nothing was recorded.
         if found.runs.is_empty() {
             return Ok(None);
@@ -368,6 +370,19 @@ fn resumed(
     }
     let reason = fresh.reason.clone().or_else(|| found.reason.clone());
     Ok(Some(Recording { reason, ..found }))
+}
+
+/// What keeps the processes of two recordings from standing beside each other, if anything does.
+fn difference(a: &Recording, b: &Recording) -> Option<&'static str> {
+    let limit = |r: &Recording| r.criterion.max_host_drift_pct;
+    let same = [
+        ("what is served, or with which engine", a.inputs == b.inputs),
+        ("the recipe", a.recipe == b.recipe),
+        ("the build", a.program == b.program),
+        ("the host", a.host == b.host),
+        ("--max-host-drift", limit(a) == limit(b)),
+    ];
+    same.into_iter().find(|(_, same)| !same).map(|(what, _)| what)
 }
 
 /// `token_ids.csv`: what every repeat with the same hash put out.

@@ -31,7 +31,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, by name.
-    const ALL: [(Self, &'static str); 32] = [
+    const ALL: [(Self, &'static str); 34] = [
         (Self::NoOp, "no-op"),
         (Self::Gpu(90), "gpu-ops-10-percent-faster"),
         (Self::Gpu(95), "gpu-ops-5-percent-faster"),
@@ -60,6 +60,8 @@ impl Fault {
         (Self::Results(ResultFault::TpotByTokens), "tpot-divided-by-n"),
         (Self::Results(ResultFault::Gaps(90)), "gaps-10-percent-shorter"),
         (Self::Results(ResultFault::Gaps(110)), "gaps-10-percent-longer"),
+        (Self::Results(ResultFault::Latencies(90)), "latencies-10-percent-shorter"),
+        (Self::Results(ResultFault::Latencies(110)), "latencies-10-percent-longer"),
         (Self::Results(ResultFault::TotalsCompressed), "totals-compressed"),
         (Self::Results(ResultFault::Swapped), "results-swapped"),
         (Self::Results(ResultFault::ArrivalShifted), "arrival-shifted"),
@@ -79,6 +81,13 @@ impl Fault {
     /// Whether it lies in how steps are predicted or planned, so that `explain` can find it.
     pub fn is_of_steps(self) -> bool {
         !matches!(self, Self::NoOp | Self::StaleProfile | Self::Results(_))
+    }
+
+    /// Whether times are all that it changes: what a check of structure or provenance never sees.
+    pub fn is_of_times(self) -> bool {
+        use ResultFault::{ArrivalShifted, DecodeShort, RequestLost};
+        let structural = matches!(self, Self::Results(ArrivalShifted | DecodeShort | RequestLost));
+        !(structural || matches!(self, Self::NoOp | Self::StaleProfile))
     }
 
     /// Whether it leaves out or replaces a part of the prediction of a GPU's steps.

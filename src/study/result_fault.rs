@@ -15,6 +15,8 @@ pub enum ResultFault {
     TpotByTokens,
     /// Every gap is this share of what it should be, in percent.
     Gaps(u32),
+    /// Every token comes at this share of the time since its request's arrival, in percent.
+    Latencies(u32),
     /// Each gap is moved to another request, so that all requests take about equally long for their tokens.
     TotalsCompressed,
     /// Two requests have each other's results.
@@ -49,6 +51,7 @@ impl ResultFault {
                     }
                     change_tokens(run, |times| stretch(times, share));
                 }
+                Self::Latencies(percent) => scale_latencies(run, f64::from(percent) / 100.0),
                 Self::TotalsCompressed => compress_totals(run),
                 Self::Swapped => {
                     if let Some((a, b)) = pair {
@@ -109,6 +112,18 @@ fn stretch(times: &mut [u64], share: f64) {
     for time in times {
         *time = first + ((*time - first) as f64 * share).round() as u64;
     }
+}
+
+fn scale_latencies(run: &mut Run, share: f64) {
+    let mut times = token_times(run);
+    for (request, times) in run.requests.iter().zip(&mut times) {
+        let later = |time: u64| ((time - request.arrival_ns) as f64 * share).round() as u64;
+        times.iter_mut().for_each(|time| *time = request.arrival_ns + later(*time));
+    }
+    if let Some(gaps) = &mut run.gaps {
+        gaps.percentiles_ns.iter_mut().for_each(|ns| *ns *= share);
+    }
+    set_token_times(run, &times);
 }
 
 /// Deals all gaps out anew, the longest to the request that has least so far: the pooled gaps stay as they
@@ -224,6 +239,8 @@ mod tests {
         assert_eq!(short.requests[1].completion_ns, Some(45));
         let longer = faulty(ResultFault::Gaps(110), three());
         assert_eq!(times(&longer), [vec![10, 21, 32], vec![15, 48, 103], vec![19, 30]]);
+        let later = faulty(ResultFault::Latencies(200), three());
+        assert_eq!(times(&later), [vec![20, 40, 60], vec![25, 85, 185], vec![29, 49]]);
         let divided = faulty(ResultFault::TpotByTokens, three());
         assert_eq!(times(&divided)[0], [10, 17, 23]);
         assert_eq!(times(&divided)[2], [19, 24]);

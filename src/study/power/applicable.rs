@@ -62,10 +62,7 @@ const TABLE: [(Faults, Property, &str); 13] = [
         "the case judges no times, and the fault changes nothing else",
     ),
     (
-        |fault| {
-            use ResultFault::{Gaps, Swapped, TotalsCompressed, TpotByTokens};
-            matches!(fault, Fault::Results(Gaps(_) | Swapped | TotalsCompressed | TpotByTokens))
-        },
+        |fault| matches!(fault, Fault::Results(_)) && fault.is_of_times(),
         Property::StructureOnly,
         "the case judges no times, and the fault changes nothing else",
     ),
