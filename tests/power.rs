@@ -5,7 +5,9 @@ mod support;
 use std::fs;
 
 use serde_json::Value;
-use support::{Project, run, run_of};
+use simgate::gate::Gate;
+use simgate::study::Fault;
+use support::{Project, root, run, run_of};
 
 /// Runs it over a project's cases: the exit code, what was printed, and the document.
 fn power(project: &Project) -> (i32, String, Value) {
@@ -101,4 +103,59 @@ fn a_case_that_cannot_be_judged_keeps_no_other_from_it() {
     assert_eq!(json["cases"][0]["case"], "good");
     let (code, text) = run(project.root(), &["power", "none"]);
     assert_eq!(code, 2, "{text}");
+}
+
+/// A case that excuses a fault which it can have would hide that it does not see it.
+#[test]
+fn what_a_case_excuses_as_not_applicable_changes_nothing_in_its_simulation() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("power.json");
+    let (code, text) = run(&root(), &["power", "2s", "--json", file.to_str().unwrap()]);
+    assert_eq!(code, 0, "{text}");
+    let json: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let gate = Gate::new(root().join("cases"));
+    let files = gate.case_files().unwrap();
+    let mut excused = 0;
+    for case in json["cases"].as_array().unwrap() {
+        let file = files.iter().find(|file| case["case"] == file.name).unwrap();
+        let intact = gate.simulated(file, None).unwrap();
+        for injected in case["faults"].as_array().unwrap() {
+            let fault: Fault = injected["fault"].as_str().unwrap().parse().unwrap();
+            if injected["outcome"] == "not_applicable" && fault.is_of_steps() {
+                excused += 1;
+                assert!(gate.simulated(file, Some(fault)).unwrap() == intact, "{fault:?}");
+            }
+        }
+    }
+    // Two cases of lone short prompts: policy, chunks, blocks twice, early stops.
+    assert_eq!(excused, 10);
+}
+
+#[test]
+fn recordings_made_since_are_held_against_the_baseline() {
+    let out = tempfile::tempdir().unwrap();
+    let case = "h200/qwen3-0.6b/short-answers";
+    let night = out.path().join("night/set-1").join(case);
+    fs::create_dir_all(&night).unwrap();
+    copy(&root().join("baselines").join(case), &night);
+    let dir = out.path().to_str().unwrap();
+    let (code, text) = run(&root(), &["power", "short-answers", "--held-out", dir]);
+    assert_eq!(code, 0, "{text}");
+    // The baseline itself lies in the middle of itself; 1 - 0.05^(1/11).
+    assert!(text.contains("0 of 11") && text.contains("23.84 %"), "{text}");
+    let (code, text) = run(&root(), &["power", "short-answers", "--held-out", "cases"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("there is no recording of any of these cases"), "{text}");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+        }
+    }
 }

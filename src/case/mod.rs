@@ -49,6 +49,8 @@ pub struct Case {
     pub distances: BTreeMap<Distance, f64>,
     /// Where in the file each gated figure stands: lines from 1.
     pub lines: BTreeMap<Figure, u64>,
+    /// Where each gated distance stands, likewise.
+    pub distance_lines: BTreeMap<Distance, u64>,
     /// Figures that must be outside: a negative control.
     pub expect_outside: Vec<Figure>,
     /// Amplification stated for figures whose tolerance it widens.

@@ -28,16 +28,23 @@ fn overview_row(outcome: &Outcome) -> (Vec<String>, Option<Verdict>) {
         Some(Drift::Changed { .. }) => ", snapshot differs",
         None => "",
     });
-    let worst = outcome.judged.as_ref().ok().and_then(|judged| judged.worst());
-    let cells = vec![
-        if passed { "ok" } else { "RED" }.to_owned(),
-        outcome.name.clone(),
-        word,
-        worst.map(|f| f.figure.to_string()).unwrap_or_default(),
-        worst.map(|f| signed_percent(f.error())).unwrap_or_default(),
-        worst.and_then(|f| f.tolerance).map(|t| percent(t.fraction())).unwrap_or_default(),
-        outcome.culprit.map(|part| part.as_str().to_owned()).unwrap_or_default(),
-    ];
+    let judged = outcome.judged.as_ref().ok();
+    let distance = judged.and_then(|judged| judged.worst_distance());
+    let worst = judged.and_then(|judged| judged.worst()).filter(|_| distance.is_none());
+    let shown = match (worst, distance) {
+        (_, Some(d)) => {
+            [d.distance.to_string(), percent(d.value), d.tolerance.map(percent).unwrap_or_default()]
+        }
+        (Some(f), None) => [
+            f.figure.to_string(),
+            signed_percent(f.error()),
+            f.tolerance.map(|t| percent(t.fraction())).unwrap_or_default(),
+        ],
+        (None, None) => Default::default(),
+    };
+    let mut cells = vec![if passed { "ok" } else { "RED" }.to_owned(), outcome.name.clone(), word];
+    cells.extend(shown);
+    cells.push(outcome.culprit.map(|part| part.as_str().to_owned()).unwrap_or_default());
     let colour = match (passed, outcome.exit_code()) {
         (true, _) => Verdict::Within,
         (false, UNDECIDED) => Verdict::Undecided,

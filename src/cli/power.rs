@@ -1,6 +1,6 @@
 //! `simgate power`: can each case fail?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -10,7 +10,11 @@ use clap::Args;
 use simgate::compare::CasePower;
 use simgate::files::write_file;
 use simgate::gate::{CaseFile, Gate, Settings};
-use simgate::report::{PowerJson, Style, not_killed, power_matrix, power_rates};
+use simgate::report::{
+    PowerJson, Style, killed_by_none, not_killed, overview_table, percent, power_matrix,
+    power_rates,
+};
+use simgate::stats::at_most;
 
 use super::progress::Bar;
 use super::{OUTSIDE, Project, USAGE, WITHIN, chain, matching, named, say};
@@ -29,6 +33,10 @@ pub struct Power {
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Count false alarms among recordings made since, such as those of a night: how many of their processes lie
+    /// outside of the baseline
+    #[arg(long, value_name = "DIR")]
+    held_out: Option<PathBuf>,
     /// Print Markdown
     #[arg(long)]
     markdown: bool,
@@ -39,14 +47,23 @@ pub struct Power {
 impl Power {
     /// Injects and prints.
     pub fn run(&self) -> anyhow::Result<u8> {
-        let gate = self.project.gate(Settings::from_env())?;
+        // What was recorded is judged, whatever the environment asks of the gate.
+        let settings = Settings { live: false, ..Settings::from_env() };
+        let gate = self.project.gate(settings)?;
         let (files, skipped): (Vec<_>, Vec<_>) = matching(&gate, self.filter.as_deref())?
             .into_iter()
             .partition(|file| gate.skips(file).is_none());
-        ensure!(!files.is_empty(), "no case{} has a recording", named(self.filter.as_deref()));
+        ensure!(!files.is_empty(), "no case{} can be judged here", named(self.filter.as_deref()));
+        if let Some(dir) = &self.held_out {
+            return held_out(&gate, &files, dir);
+        }
         let (cases, errors) = all(&gate, &files);
+        if let ([], [error, ..]) = (&cases[..], &errors[..]) {
+            anyhow::bail!("{}", chain(error));
+        }
         let style = if self.markdown { Style::Markdown } else { Style::Plain };
         say!("{}", power_matrix(&cases, style));
+        say!("killed by no case: {}\n", killed_by_none(&cases));
         say!("not killed, though applicable:\n{}\n", not_killed(&cases, style));
         say!("red or undecided for nothing:\n{}\n", power_rates(&cases, style));
         for file in &skipped {
@@ -79,6 +96,27 @@ impl Power {
         }
         Ok(code)
     }
+}
+
+/// Counts false alarms among recordings under `dir`.
+fn held_out(gate: &Gate, files: &[CaseFile], dir: &Path) -> anyhow::Result<u8> {
+    let mut rows = Vec::new();
+    let (mut trials, mut alarms) = (0, 0);
+    let mut row = |case: &str, alarms: usize, trials: usize| {
+        let bound = percent(at_most(alarms, trials, 0.95));
+        rows.push((vec![case.to_owned(), format!("{alarms} of {trials}"), bound], None));
+    };
+    for file in files {
+        let found = gate.held_out(file, dir).with_context(|| file.name.clone())?;
+        if found.trials > 0 {
+            row(&file.name, found.alarms, found.trials);
+            (trials, alarms) = (trials + found.trials, alarms + found.alarms);
+        }
+    }
+    ensure!(trials > 0, "{}: there is no recording of any of these cases", dir.display());
+    row("all", alarms, trials);
+    say!("{}", overview_table(&["case", "red processes", "at most"], &rows, Style::of_stdout()));
+    Ok(WITHIN)
 }
 
 /// The power of all cases, on as many threads as there are cores, and what kept others from it.

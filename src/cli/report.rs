@@ -88,9 +88,11 @@ fn read_power(path: &std::path::Path) -> anyhow::Result<serde_json::Value> {
     let text = read_text(path)?;
     let wrong = || format!("{}: not what `simgate power --json FILE` writes", path.display());
     let value: serde_json::Value = serde_json::from_str(&text).with_context(wrong)?;
-    let is_list = |key: &str| value.get(key).is_some_and(serde_json::Value::is_array);
-    if !(is_list("faults") && is_list("cases")) {
-        bail!("{}: it lacks the lists `faults` and `cases`", wrong());
+    let list = |value: &serde_json::Value, key: &str| value[key].as_array().cloned();
+    let cases = list(&value, "cases").filter(|_| list(&value, "faults").is_some());
+    let whole = |case: &serde_json::Value| case["case"].is_string() && case["faults"].is_array();
+    if !cases.is_some_and(|cases| cases.iter().all(whole)) {
+        bail!("{}: it lacks the lists `faults` and `cases`, or a case its name or faults", wrong());
     }
     Ok(value)
 }

@@ -34,7 +34,9 @@ pub struct Trace {
 impl Trace {
     /// Serves and writes.
     pub fn run(&self) -> anyhow::Result<u8> {
-        let gate = self.project.gate(Settings::from_env())?;
+        // What was recorded is shown, whatever the environment asks of the gate.
+        let settings = Settings { live: false, ..Settings::from_env() };
+        let gate = self.project.gate(settings)?;
         let file = one_case(&gate, &self.case)?;
         let [(real_label, real), (sim_label, sim)] = gate.timelines(&file, self.fault)?;
         let names = [format!("real: {real_label}"), format!("sim: {sim_label}")];

@@ -8,7 +8,7 @@ use crate::stats::{Mean, student_t, welch_satterthwaite};
 /// Of the two-sided interval.
 const CONFIDENCE: f64 = 0.95;
 /// Wrong reds that a case may have when its error equals its tolerance.
-const WRONG_RED: f64 = 0.01;
+pub(super) const WRONG_RED: f64 = 0.01;
 
 /// A difference of two means of `ln P`.
 #[derive(Debug, Clone, Copy, PartialEq)]

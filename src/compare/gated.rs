@@ -30,6 +30,12 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 impl Comparison {
+    /// How many figures and distances it judges: they share the wrong reds that a case may have.
+    pub fn gated_count(&self) -> usize {
+        let figures = self.figures.iter().filter(|f| f.verdict.is_some()).count();
+        figures + self.distances.iter().filter(|d| d.verdict.is_some()).count()
+    }
+
     /// Its judged figures, unit by unit.
     pub fn gated_figures(&self) -> Vec<GatedFigure> {
         let judged = self.figures.iter().filter(|f| f.verdict.is_some());

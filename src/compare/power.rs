@@ -60,8 +60,8 @@ pub struct Shift {
 pub struct Injected {
     /// Its name.
     pub fault: &'static str,
-    /// Whether times are all that it changes.
-    pub of_times: bool,
+    /// Whether a figure or a distance is outside with it, whatever structure and checks say.
+    pub by_times: bool,
     /// What became of it.
     pub outcome: FaultOutcome,
     /// How far it moves what the case gates; `None` where it gates nothing or nothing could be compared.
@@ -107,11 +107,11 @@ impl CasePower {
     /// The name of the fault that is none.
     pub const NO_OP: &'static str = "no-op";
 
-    /// Whether no fault turns it red, which makes it no check at all. Where it judges times, only faults of times
-    /// count: wrong structure is red with any tolerance.
+    /// Whether no fault turns it red, which makes it no check at all. Where it judges times, only they count: wrong
+    /// structure, and what a profile does not cover, are red with any tolerance.
     pub fn kills_nothing(&self) -> bool {
-        let counts = |f: &&Injected| f.of_times || !self.gated;
-        !self.control && !self.faults.iter().filter(counts).any(|f| f.outcome.kills())
+        let counts = |f: &Injected| f.outcome.kills() && (f.by_times || !self.gated);
+        !self.control && !self.faults.iter().any(counts)
     }
 
     /// Whether it is red without a fault.
@@ -134,7 +134,7 @@ mod tests {
     fn case(outcomes: &[(&'static str, FaultOutcome)], control: bool) -> CasePower {
         let injected = |(fault, outcome): &(&'static str, FaultOutcome)| Injected {
             fault,
-            of_times: *fault == "no-host",
+            by_times: *fault == "no-host" && *outcome == FaultOutcome::Outside,
             outcome: outcome.clone(),
             shift: None,
             detectable: true,
@@ -154,11 +154,10 @@ mod tests {
         let harmless = [("no-op", FaultOutcome::Survived), ("no-host", FaultOutcome::Undecided)];
         assert!(case(&harmless, false).kills_nothing());
         assert!(!case(&harmless, true).kills_nothing());
+        let outside = case(&[harmless[0].clone(), ("no-host", FaultOutcome::Outside)], false);
+        assert!(!outside.kills_nothing() && !outside.is_red_already());
         let refused = FaultOutcome::Refused { check: "workload", message: String::new() };
-        for kill in [FaultOutcome::Outside, refused] {
-            let case = case(&[harmless[0].clone(), ("no-host", kill)], false);
-            assert!(!case.kills_nothing() && !case.is_red_already());
-        }
+        assert!(refused.kills() && case(&[("no-host", refused)], false).kills_nothing());
         // Of what judges times, wrong structure does not count.
         let structural = [harmless[0].clone(), ("request-lost", FaultOutcome::Outside)];
         assert!(case(&structural, false).kills_nothing());

@@ -113,6 +113,12 @@ pub enum GateError {
         /// The recording.
         dir: PathBuf,
     },
+    /// A later recording of a case in which other figures can be judged than in its baseline.
+    #[error("{}: other figures can be judged here than in the case's baseline: record it with the same recipe", dir.display())]
+    OtherFigures {
+        /// The recording.
+        dir: PathBuf,
+    },
     /// A side without steps, where they are to be shown.
     #[error(
         "no run of the {side} side has steps (step_metrics.csv): there is no timeline to show; sides of simgate's own engine and simulator have them"

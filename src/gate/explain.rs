@@ -51,6 +51,20 @@ impl Gate {
         Ok([known("real", traced.or_else(|| first(real)))?, known("sim", first(sim))?])
     }
 
+    /// The runs of a case's sim side as the gate judges it, with a fault of its steps or without.
+    ///
+    /// # Errors
+    /// A side that cannot be read or predicted.
+    pub fn simulated(&self, file: &CaseFile, fault: Option<Fault>) -> Result<Vec<Run>, GateError> {
+        let case = Case::read(&file.path)?;
+        let mut gate = self.clone();
+        gate.settings.fault = fault;
+        let context = gate.context(&|_, _, _| {});
+        let stage = Stage::new(&case, recording_of(file, &context), context)?;
+        let [_, sim] = judge::load(&stage, [&case.real, &case.sim], false)?;
+        Ok(sim.side.runs)
+    }
+
     /// Judges a case whose simulator has a fault of its steps ([`Fault::is_of_steps`]), or none.
     ///
     /// # Errors

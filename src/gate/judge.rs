@@ -109,6 +109,23 @@ impl Judged {
         worst(&self.comparison)
     }
 
+    /// The judged distance that lies farthest beyond its tolerance, where no figure's verdict is as bad.
+    pub fn worst_distance(&self) -> Option<&DistanceResult> {
+        let share = |d: &DistanceResult| d.tolerance.map_or(0.0, |tolerance| d.value / tolerance);
+        let judged = self.comparison.distances.iter().filter(|d| d.verdict.is_some());
+        let worst =
+            judged.max_by(|a, b| a.verdict.cmp(&b.verdict).then(share(a).total_cmp(&share(b))));
+        worst.filter(|distance| self.worst().is_none_or(|f| distance.verdict > f.verdict))
+    }
+
+    /// The line of the case file that holds what is worst to its tolerance; from 1.
+    pub fn worst_line(&self) -> Option<u64> {
+        match self.worst_distance() {
+            Some(distance) => self.case.distance_lines.get(&distance.distance).copied(),
+            None => self.case.lines.get(&self.worst()?.figure).copied(),
+        }
+    }
+
     /// One line that says why the verdict is not the one asked for.
     pub(super) fn reason(&self) -> String {
         if let Some(baseline) = self.baseline.as_ref().filter(|_| self.is_stale()) {
@@ -124,14 +141,9 @@ impl Judged {
             let figure = self.comparison.figure(*first).map(describe).unwrap_or_default();
             return format!("expected {} outside, but {figure}", names.join(", "));
         }
-        // A distance is spoken of where no figure is as far off.
-        let figure = self.worst();
-        let distances = self.comparison.distances.iter().filter(|d| d.verdict.is_some());
-        match distances.max_by_key(|d| d.verdict) {
-            Some(distance) if figure.is_none_or(|f| distance.verdict > f.verdict) => {
-                describe_distance(distance)
-            }
-            _ => figure.map(describe).unwrap_or_else(|| "no figure was judged".to_owned()),
+        match self.worst_distance() {
+            Some(distance) => describe_distance(distance),
+            None => self.worst().map_or_else(|| "no figure was judged".to_owned(), describe),
         }
     }
 }
@@ -242,6 +254,9 @@ fn judge_sides(
     notes.extend(sim.notes);
     let (mut rules, remarks) = rules(&stage, profile, &real.side, live)?;
     notes.extend(remarks);
+    if live && !case.distances.is_empty() {
+        notes.push("distances are judged on the recording, not live".to_owned());
+    }
     let against_itself = sim_side == Side::Itself;
     // Another machine's scatter says nothing of this one's.
     let here = provenance::same_machine(&real.side, &sim.side);
@@ -304,7 +319,8 @@ pub(super) fn rules(
     let case = stage.case;
     let mut rules = Rules {
         tolerances: case.tolerances.clone(),
-        distances: case.distances.clone(),
+        // One live process has no scatter of its own to judge a distance by.
+        distances: if live { BTreeMap::new() } else { case.distances.clone() },
         all_distances: stage.context.settings.distances,
         judge_few: !case.expect_outside.is_empty(),
         ignore_eos: case.engine.as_ref().map(|engine| engine.ignore_eos),

@@ -20,7 +20,9 @@ pub struct Outcome {
     pub judged: Result<Box<Judged>, GateError>,
     /// How its snapshot differs, if it does.
     pub drift: Option<Drift>,
-    /// Its file, from the project's folder.
+    /// Its file.
+    pub path: PathBuf,
+    /// The same from the project's folder.
     pub file: PathBuf,
     /// The part of the prediction that most of a red case's error comes from, where its recording can tell.
     pub culprit: Option<Part>,
@@ -78,7 +80,7 @@ impl Outcome {
     /// The line of its file that it is about: the worst figure's tolerance, or the first fault; from 1.
     pub fn line(&self) -> Option<u64> {
         match &self.judged {
-            Ok(judged) => judged.case.lines.get(&judged.worst()?.figure).copied(),
+            Ok(judged) => judged.worst_line(),
             Err(GateError::Case(CaseError::Invalid(faults))) => {
                 Some(faults.problems().first()?.line)
             }
@@ -91,7 +93,7 @@ impl Outcome {
     pub fn annotation(&self) -> Option<String> {
         let red = !self.passed() && report::on_github();
         let line = self.line().unwrap_or(1);
-        red.then(|| report::annotation(&self.file, line, &self.name, &self.headline()))
+        red.then(|| report::annotation(&self.path, line, &self.name, &self.headline()))
     }
 }
 
@@ -104,8 +106,15 @@ pub fn check(file: &CaseFile, context: &Context<'_>) -> Outcome {
         _ => None,
     };
     let culprit = judged.as_ref().ok().and_then(|judged| culprit(file, judged, context));
-    let path = file.path.strip_prefix(context.root).unwrap_or(&file.path);
-    Outcome { name: file.name.clone(), judged, drift, file: path.to_owned(), culprit }
+    let shown = file.path.strip_prefix(context.root).unwrap_or(&file.path).to_owned();
+    Outcome {
+        name: file.name.clone(),
+        judged,
+        drift,
+        path: file.path.clone(),
+        file: shown,
+        culprit,
+    }
 }
 
 /// What a red case's error comes from; nothing is known of one without a recording that tells.

@@ -1,11 +1,12 @@
 //! The power of a case: every fault in turn is given to its sim side, and judged as the gate judges.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::judge::{self, rules};
 use super::loaded::{finish, same_workload};
 use super::sides::Stage;
-use super::{CaseFile, Gate, GateError, LoadedSide, provenance};
+use super::{CaseFile, Gate, GateError, LoadedSide, RECORDING, provenance};
 use crate::case::{Case, Side};
 use crate::compare::{
     self, CasePower, CaseVerdict, Comparison, FalseAlarms, FaultOutcome, Figure, Injected, Origin,
@@ -14,7 +15,7 @@ use crate::compare::{
 use crate::profile::{Profile, ProfileMeta};
 use crate::stats::at_most;
 use crate::study::Fault;
-use crate::study::power::{left_out, not_applicable, properties, rates};
+use crate::study::power::{LeftOut, held_out, left_out, not_applicable, properties, rates};
 
 /// Of the bound on the rate of false alarms.
 const CONFIDENCE: f64 = 0.95;
@@ -33,9 +34,10 @@ impl Gate {
         let control = !case.expect_outside.is_empty();
         let processes = trial.real.side.process_count();
         let known = !gated.is_empty() && !control && processes >= compare::MIN_PROCESSES;
-        let rates = known.then(|| rates(&gated));
+        let count = trial.intact.gated_count();
+        let rates = known.then(|| rates(&gated, count));
         let false_alarms = rates.as_ref().map(|([zero, half], _)| {
-            let found = left_out(&gated);
+            let found = left_out(&gated, count);
             FalseAlarms {
                 trials: found.trials,
                 alarms: found.alarms,
@@ -51,7 +53,7 @@ impl Gate {
         {
             Some(reason) => Injected {
                 fault: name,
-                of_times: fault.is_of_times(),
+                by_times: false,
                 outcome: FaultOutcome::NotApplicable { reason },
                 shift: None,
                 detectable: false,
@@ -67,6 +69,66 @@ impl Gate {
             false_alarms,
             min_detectable,
         })
+    }
+}
+
+impl Gate {
+    /// Holds recordings of a case that were made since, wherever under `dir` they lie, against its baseline: how many
+    /// of their processes lie outside, each of which is a false alarm.
+    ///
+    /// # Errors
+    /// A recording of something else, or from another machine, or a case whose baseline cannot be judged.
+    pub fn held_out(&self, file: &CaseFile, dir: &Path) -> Result<LeftOut, GateError> {
+        let case = Case::read(&file.path)?;
+        let context = self.context(&|_, _, _| {});
+        let stage = Stage::new(&case, judge::recording_of(file, &context), context)?;
+        let trial = Trial::new(&stage)?;
+        let gated = trial.intact.gated_figures();
+        let mut counted = LeftOut::default();
+        for folder in recordings_of(file, dir)? {
+            let Some(fresh) = stage.recorded_in(&folder)? else { continue };
+            // Another machine, or what fitted the profile, tells nothing of the baseline.
+            let (mut rules, _) = rules(&stage, trial.profile, &fresh.side, false)?;
+            rules.distances.clear();
+            let compared = compare(&fresh.side, &trial.sim.side, &rules)?;
+            let fresh = compared.gated_figures();
+            let same = fresh.iter().map(|f| f.figure).eq(gated.iter().map(|f| f.figure));
+            if !same {
+                return Err(GateError::OtherFigures { dir: folder });
+            }
+            let found = held_out(&gated, &fresh, trial.intact.gated_count());
+            counted.trials += found.trials;
+            counted.alarms += found.alarms;
+        }
+        Ok(counted)
+    }
+}
+
+/// The recordings of a case under `dir`, whatever folders they lie in.
+fn recordings_of(file: &CaseFile, dir: &Path) -> Result<Vec<PathBuf>, GateError> {
+    let own = dir.join(&file.relative);
+    if own.join(RECORDING).is_file() {
+        return Ok(vec![own]);
+    }
+    let failed = |source| GateError::Io { path: dir.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // Folders only, and no links: they might lead back.
+        if entry.file_type().map_err(failed)?.is_dir() {
+            found.extend(recordings_of(file, &entry.path())?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// What a verdict makes of a fault.
+fn outcome(verdict: CaseVerdict) -> FaultOutcome {
+    match verdict {
+        CaseVerdict::Judged(Verdict::Outside) => FaultOutcome::Outside,
+        CaseVerdict::Judged(Verdict::Undecided) => FaultOutcome::Undecided,
+        CaseVerdict::Judged(Verdict::Within) | CaseVerdict::StructureOnly => FaultOutcome::Survived,
     }
 }
 
@@ -97,28 +159,29 @@ impl<'a> Trial<'a> {
 
     /// Judges the case with a fault in its sim side.
     fn inject(&self, fault: Fault, min_detectable: &BTreeMap<Figure, f64>) -> Injected {
-        let judged = self.judge(fault);
-        let shift = judged.as_ref().ok().and_then(|faulty| self.shift(faulty, min_detectable));
+        let (outcome, comparison) = match self.judge(fault) {
+            Ok(comparison) => (outcome(comparison.verdict()), Some(comparison)),
+            Err(error) => {
+                let check = error.check();
+                (FaultOutcome::Refused { check, message: error.to_string() }, None)
+            }
+        };
+        let shift = comparison.as_ref().and_then(|faulty| self.shift(faulty, min_detectable));
         let seen = |shift: &Shift| {
             min_detectable.get(&shift.figure).is_some_and(|&least| shift.fraction.abs() > least)
         };
+        let by_times = |comparison: &Comparison| {
+            let figures = comparison.figures.iter().map(|figure| figure.verdict);
+            let distances = comparison.distances.iter().map(|distance| distance.verdict);
+            let outside = figures.chain(distances).any(|v| v == Some(Verdict::Outside));
+            comparison.structure.agrees() && outside
+        };
         Injected {
             fault: fault.as_str(),
-            of_times: fault.is_of_times(),
+            by_times: comparison.as_ref().is_some_and(by_times),
             detectable: shift.as_ref().is_some_and(seen),
             shift,
-            outcome: match judged {
-                Err(error) => {
-                    FaultOutcome::Refused { check: error.check(), message: error.to_string() }
-                }
-                Ok(comparison) => match comparison.verdict() {
-                    CaseVerdict::Judged(Verdict::Outside) => FaultOutcome::Outside,
-                    CaseVerdict::Judged(Verdict::Undecided) => FaultOutcome::Undecided,
-                    CaseVerdict::Judged(Verdict::Within) | CaseVerdict::StructureOnly => {
-                        FaultOutcome::Survived
-                    }
-                },
-            },
+            outcome,
         }
     }
 

@@ -140,7 +140,11 @@ impl GpuPredictor {
 
     /// Lets the GPU work `scale` times as long as predicted.
     pub fn scale_gpu(&mut self, scale: f64) {
-        self.gpu_scale = scale;
+        match self.eager {
+            // On the timeline, where the host may hide it.
+            true => self.ops.scale_run(scale),
+            false => self.gpu_scale = scale,
+        }
     }
 
     /// Lets launching take `scale` times as long as predicted.

@@ -26,6 +26,8 @@ pub(super) struct GpuOps {
     layers: u32,
     /// How long issuing takes, as a share of what was measured.
     issue_scale: f64,
+    /// How long the GPU runs, likewise.
+    run_scale: f64,
     costs: Costs,
     command: String,
 }
@@ -67,6 +69,7 @@ impl GpuOps {
             tables: GpuOp::all().map(table).collect(),
             layers,
             issue_scale: 1.0,
+            run_scale: 1.0,
             costs: Costs {
                 // What ops take holds the gaps of a graph already.
                 gap: (cost("eager_gap")? - cost("graph_gap")?).max(0.0),
@@ -82,6 +85,11 @@ impl GpuOps {
     /// Lets issuing take `scale` times as long as measured.
     pub fn scale_issue(&mut self, scale: f64) {
         self.issue_scale = scale;
+    }
+
+    /// Lets the GPU run `scale` times as long as measured.
+    pub fn scale_run(&mut self, scale: f64) {
+        self.run_scale = scale;
     }
 
     /// The GPU's time for embedding and LM head, ns; 0 where they were not measured.
@@ -135,7 +143,7 @@ impl GpuOps {
                     Some(grid) => self.attention(*op, grid, bucket, sequences)?,
                     None => table.gpu.at(at).ok_or_else(|| out(&table.gpu))?,
                 };
-                Ok((*op, Issue { issue: issue * self.issue_scale, run }))
+                Ok((*op, Issue { issue: issue * self.issue_scale, run: run * self.run_scale }))
             })
             .collect()
     }

@@ -10,11 +10,14 @@ pub fn on_github() -> bool {
     std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true")
 }
 
-/// An error on a line of a file, as GitHub reads it from a job's output. The file counts from the repository.
+/// An error on a line of a file, as GitHub reads it from a job's output. GitHub counts the file from its checkout,
+/// which `GITHUB_WORKSPACE` names; a file elsewhere is named as it is.
 pub fn annotation(file: &Path, line: u64, title: &str, message: &str) -> String {
-    // GitHub names the checkout; without it the path stands as it is.
-    let workspace = std::env::var_os("GITHUB_WORKSPACE").unwrap_or_default();
-    let file = file.strip_prefix(Path::new(&workspace)).unwrap_or(file);
+    // Either may be reached through a link.
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let workspace = std::env::var_os("GITHUB_WORKSPACE").map(|path| real(Path::new(&path)));
+    let whole = real(file);
+    let file = workspace.as_deref().and_then(|w| whole.strip_prefix(w).ok()).unwrap_or(file);
     let (file, title) = (property(&file.display().to_string()), property(title));
     format!("::error file={file},line={line},title={title}::{}", data(message))
 }

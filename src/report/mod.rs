@@ -19,7 +19,7 @@ pub use github::{add_to_step_summary, annotation, on_github};
 pub use json::{CaseJson, CheckJson, DistanceJson, FigureJson};
 pub use number::{duration, interval, percent, signed_percent};
 pub use page::Page;
-pub use power::{PowerJson, not_killed, power_matrix, power_rates};
+pub use power::{PowerJson, killed_by_none, not_killed, power_matrix, power_rates};
 pub use table::{Style, Times, overview_table};
 use table::{distances_table, figures_table};
 pub use trace::trace;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::table::{Style, overview_table};
-use crate::compare::{CasePower, FalseAlarms, FaultOutcome, Injected, Verdict};
+use crate::compare::{CasePower, FalseAlarms, FaultOutcome, Injected, Shift, Verdict};
 use crate::stats::at_most;
 
 /// A case's row in a table of rates, or a fault's in the matrix.
@@ -67,7 +67,7 @@ fn cell(injected: &Injected) -> String {
 pub fn power_rates(cases: &[CasePower], style: Style) -> String {
     let header = [
         "case",
-        "red of repeats",
+        "red processes",
         "at most",
         "red at 0",
         "at T/2",
@@ -124,6 +124,28 @@ pub fn not_killed(cases: &[CasePower], style: Style) -> String {
         }
     }
     overview_table(&header, &rows, style)
+}
+
+/// The faults that no case kills, each with the largest shift that it makes anywhere.
+pub fn killed_by_none(cases: &[CasePower]) -> String {
+    let mut told = Vec::new();
+    for place in 0..cases.first().map_or(0, |case| case.faults.len()) {
+        let of_fault = || cases.iter().map(|case| (&case.case, &case.faults[place]));
+        let name = cases[0].faults[place].fault;
+        if name == CasePower::NO_OP || of_fault().any(|(_, injected)| injected.outcome.kills()) {
+            continue;
+        }
+        let shifts = of_fault().filter_map(|(case, injected)| Some((case, injected.shift?)));
+        let size = |shift: &Shift| shift.fraction.abs();
+        let largest = shifts.max_by(|a, b| size(&a.1).total_cmp(&size(&b.1)));
+        told.push(match largest {
+            Some((case, s)) => {
+                format!("{name} (at most {} {:+.2} %, {case})", s.figure, s.fraction * 100.0)
+            }
+            None => format!("{name} (applicable in none)"),
+        });
+    }
+    if told.is_empty() { "none of the faults".to_owned() } else { told.join(", ") }
 }
 
 /// Percent to the hundredth.

@@ -83,13 +83,6 @@ impl Fault {
         !matches!(self, Self::NoOp | Self::StaleProfile | Self::Results(_))
     }
 
-    /// Whether times are all that it changes: what a check of structure or provenance never sees.
-    pub fn is_of_times(self) -> bool {
-        use ResultFault::{ArrivalShifted, DecodeShort, RequestLost};
-        let structural = matches!(self, Self::Results(ArrivalShifted | DecodeShort | RequestLost));
-        !(structural || matches!(self, Self::NoOp | Self::StaleProfile))
-    }
-
     /// Whether it leaves out or replaces a part of the prediction of a GPU's steps.
     pub fn is_of_gpu(self) -> bool {
         matches!(self, Self::Ablated(_) | Self::Gpu(_) | Self::Launch(_))

@@ -34,126 +34,168 @@ impl ResultFault {
     /// Gives the runs of a side the fault.
     pub fn apply(self, runs: &mut [Run]) {
         let Some(first) = runs.first() else { return };
-        let (pair, middle) = (swapped_pair(first), first.requests.len() / 2);
+        let (pair, one) = (swapped_pair(first), middle(first));
         for run in runs {
+            let mut lives: Vec<Option<Life>> = lives(run);
             match self {
-                Self::DecodeShort => change_tokens(run, |times| {
-                    times.pop();
-                }),
-                Self::TpotByTokens => change_tokens(run, |times| {
-                    let n = times.len() as f64;
-                    stretch(times, (n - 1.0) / n);
-                }),
+                Self::DecodeShort => {
+                    each(&mut lives, |life| life.times.truncate(life.times.len() - 1))
+                }
+                Self::TpotByTokens => {
+                    keep_percentiles(run, |n| (n - 1.0) / n);
+                    each(&mut lives, |life| {
+                        let n = life.times.len() as f64;
+                        life.stretch((n - 1.0) / n);
+                    });
+                }
                 Self::Gaps(percent) => {
                     let share = f64::from(percent) / 100.0;
-                    if let Some(gaps) = &mut run.gaps {
-                        gaps.percentiles_ns.iter_mut().for_each(|ns| *ns *= share);
-                    }
-                    change_tokens(run, |times| stretch(times, share));
+                    keep_percentiles(run, |_| share);
+                    each(&mut lives, |life| life.stretch(share));
                 }
-                Self::Latencies(percent) => scale_latencies(run, f64::from(percent) / 100.0),
-                Self::TotalsCompressed => compress_totals(run),
+                Self::Latencies(percent) => {
+                    let share = f64::from(percent) / 100.0;
+                    keep_percentiles(run, |_| share);
+                    lives.iter_mut().flatten().for_each(|life| life.scale(share));
+                }
+                Self::TotalsCompressed => compress_totals(&mut lives),
                 Self::Swapped => {
                     if let Some((a, b)) = pair {
-                        swap(run, a, b);
+                        lives.swap(a, b);
                     }
                 }
-                Self::ArrivalShifted => shift(run, middle),
+                Self::ArrivalShifted => {
+                    if let Some(request) = one.and_then(|one| run.requests.get_mut(one)) {
+                        request.arrival_ns += SHIFT_NS;
+                    }
+                }
                 Self::RequestLost => {
-                    if let Some(request) = run.requests.get_mut(middle) {
+                    if let Some(request) = one.and_then(|one| run.requests.get_mut(one)) {
                         request.status = Status::Failed;
                     }
                 }
             }
+            put_back(run, &lives);
         }
     }
 }
 
-/// Token times of every request; of one whose times are not known, its first and last, with as many as it has
-/// between them.
-fn token_times(run: &Run) -> Vec<Vec<u64>> {
-    let times = |(index, request): (usize, &RequestRecord)| match &run.tokens {
-        Some(tokens) => tokens.of(index).to_vec(),
-        None => spread(request),
-    };
-    run.requests.iter().enumerate().map(times).collect()
+/// What a request got, ns since its arrival.
+#[derive(Debug, Clone, PartialEq)]
+struct Life {
+    /// Its tokens; where their times are not known, as many as it got, evenly between first and last.
+    times: Vec<u64>,
+    /// From its last token to its completion.
+    tail: u64,
 }
 
-fn spread(request: &RequestRecord) -> Vec<u64> {
-    let (Some(first), Some(last)) = (request.first_token_ns, request.completion_ns) else {
-        return Vec::new();
-    };
-    let gaps = u64::from(request.decode_tokens_actual.max(1) - 1);
-    let at = |token: u64| first + (last - first) * token / gaps.max(1);
-    (0..=gaps).map(at).collect()
+impl Life {
+    /// Lets the gaps behind the first token take `share` of their time.
+    fn stretch(&mut self, share: f64) {
+        let Some(&first) = self.times.first() else { return };
+        for time in &mut self.times {
+            *time = first + scaled(*time - first, share);
+        }
+    }
+
+    /// Lets everything take `share` of its time.
+    fn scale(&mut self, share: f64) {
+        self.times.iter_mut().for_each(|time| *time = scaled(*time, share));
+        self.tail = scaled(self.tail, share);
+    }
 }
 
-/// Takes over changed token times.
-fn set_token_times(run: &mut Run, times: &[Vec<u64>]) {
-    for (request, times) in run.requests.iter_mut().zip(times) {
-        request.first_token_ns = times.first().copied();
-        request.completion_ns = times.last().copied().or(request.completion_ns);
+fn scaled(ns: u64, share: f64) -> u64 {
+    (ns as f64 * share).round() as u64
+}
+
+/// What every request got; `None` for one without a token, or without an end.
+fn lives(run: &Run) -> Vec<Option<Life>> {
+    let life = |(index, request): (usize, &RequestRecord)| {
+        let (first, end) = (request.first_token_ns?, request.completion_ns?);
+        let times: Vec<u64> = match run.tokens.as_ref().map(|tokens| tokens.of(index)) {
+            Some(times) if !times.is_empty() => times.to_vec(),
+            _ => {
+                let gaps = u64::from(request.decode_tokens_actual.max(1) - 1);
+                let last = if gaps == 0 { first } else { end };
+                (0..=gaps).map(|token| first + (last - first) * token / gaps.max(1)).collect()
+            }
+        };
+        let tail = end - times.last().copied().unwrap_or(end);
+        let times = times.iter().map(|time| time - request.arrival_ns).collect();
+        Some(Life { times, tail })
+    };
+    run.requests.iter().enumerate().map(life).collect()
+}
+
+/// Takes over what requests got, each since its own arrival.
+fn put_back(run: &mut Run, lives: &[Option<Life>]) {
+    for (request, life) in run.requests.iter_mut().zip(lives) {
+        let Some(Life { times, tail }) = life else { continue };
+        let at = |ns: &u64| request.arrival_ns + ns;
+        request.first_token_ns = times.first().map(at);
+        request.completion_ns = times.last().map(|last| at(last) + tail);
         request.decode_tokens_actual = times.len() as u32;
     }
     if run.tokens.is_some() {
-        run.tokens = Some(TokenTimes::from_requests(times));
+        let absolute = |(request, life): (&RequestRecord, &Option<Life>)| -> Vec<u64> {
+            let times = life.iter().flat_map(|life| &life.times);
+            times.map(|time| request.arrival_ns + time).collect()
+        };
+        let times: Vec<Vec<u64>> = run.requests.iter().zip(lives).map(absolute).collect();
+        run.tokens = Some(TokenTimes::from_requests(&times));
     }
 }
 
-fn change_tokens(run: &mut Run, change: impl Fn(&mut Vec<u64>)) {
-    let mut times = token_times(run);
-    times.iter_mut().filter(|times| times.len() > 1).for_each(change);
-    set_token_times(run, &times);
+/// Changes every request that has a gap.
+fn each(lives: &mut [Option<Life>], change: impl Fn(&mut Life)) {
+    lives.iter_mut().flatten().filter(|life| life.times.len() > 1).for_each(change);
 }
 
-/// Lets the gaps behind the first token take `share` of their time.
-fn stretch(times: &mut [u64], share: f64) {
-    let Some(&first) = times.first() else { return };
-    for time in times {
-        *time = first + ((*time - first) as f64 * share).round() as u64;
-    }
-}
-
-fn scale_latencies(run: &mut Run, share: f64) {
-    let mut times = token_times(run);
-    for (request, times) in run.requests.iter().zip(&mut times) {
-        let later = |time: u64| ((time - request.arrival_ns) as f64 * share).round() as u64;
-        times.iter_mut().for_each(|time| *time = request.arrival_ns + later(*time));
-    }
+/// Where only percentiles of gaps are kept: lets them take the share that requests of the mean length would.
+fn keep_percentiles(run: &mut Run, share: impl Fn(f64) -> f64) {
+    let tokens: u64 = run.requests.iter().map(|r| u64::from(r.decode_tokens_actual)).sum();
+    let mean = tokens as f64 / run.requests.len().max(1) as f64;
     if let Some(gaps) = &mut run.gaps {
-        gaps.percentiles_ns.iter_mut().for_each(|ns| *ns *= share);
+        gaps.percentiles_ns.iter_mut().for_each(|ns| *ns *= share(mean));
     }
-    set_token_times(run, &times);
 }
 
 /// Deals all gaps out anew, the longest to the request that has least so far: the pooled gaps stay as they
 /// are, while slow and fast requests become alike.
-fn compress_totals(run: &mut Run) {
-    let mut times = token_times(run);
-    let mut gaps: Vec<u64> =
-        times.iter().flat_map(|times| times.windows(2).map(|pair| pair[1] - pair[0])).collect();
+fn compress_totals(lives: &mut [Option<Life>]) {
+    let of = |life: &Life| -> Vec<u64> { life.times.windows(2).map(|w| w[1] - w[0]).collect() };
+    let mut gaps: Vec<u64> = lives.iter().flatten().flat_map(of).collect();
     gaps.sort_unstable();
+    let wanted: Vec<usize> =
+        lives.iter().map(|life| life.as_ref().map_or(0, |life| life.times.len() - 1)).collect();
     // Requests that lack gaps, by the mean of those that they have, smallest first.
-    let lacking = (0..times.len()).filter(|&request| times[request].len() > 1);
+    let lacking = (0..lives.len()).filter(|&request| wanted[request] > 0);
     let mut lacking: BinaryHeap<Reverse<(u64, usize)>> =
         lacking.map(|request| Reverse((0, request))).collect();
-    let mut dealt: Vec<Vec<u64>> = vec![Vec::new(); times.len()];
+    let mut dealt: Vec<Vec<u64>> = vec![Vec::new(); lives.len()];
     while let (Some(Reverse((_, request))), Some(gap)) = (lacking.pop(), gaps.pop()) {
         let dealt = &mut dealt[request];
         dealt.push(gap);
-        if dealt.len() + 1 < times[request].len() {
+        if dealt.len() < wanted[request] {
             let mean = dealt.iter().sum::<u64>() / dealt.len() as u64;
             lacking.push(Reverse((mean, request)));
         }
     }
-    for (times, gaps) in times.iter_mut().zip(dealt) {
-        let mut at = times.first().copied().unwrap_or_default();
-        for (time, gap) in times.iter_mut().skip(1).zip(gaps) {
+    for (life, gaps) in lives.iter_mut().zip(dealt) {
+        let Some(life) = life else { continue };
+        let mut at = life.times.first().copied().unwrap_or_default();
+        for (time, gap) in life.times.iter_mut().skip(1).zip(gaps) {
             at += gap;
             *time = at;
         }
     }
-    set_token_times(run, &times);
+}
+
+/// A request that is `ok`, from the middle on.
+fn middle(run: &Run) -> Option<usize> {
+    let n = run.requests.len();
+    (0..n).map(|i| (n / 2 + i) % n).find(|&i| run.requests[i].status == Status::Ok)
 }
 
 /// The two requests, of those with equally many tokens, whose times differ most; where no two have equally many,
@@ -173,28 +215,6 @@ fn swapped_pair(run: &Run) -> Option<(usize, usize)> {
     let pairs =
         alike.filter(|group| group.len() > 1).map(|group| (group[0], group[group.len() - 1]));
     pairs.max_by_key(|&(fast, slow)| took(slow) - took(fast)).or(ends)
-}
-
-fn swap(run: &mut Run, a: usize, b: usize) {
-    let mut times = token_times(run);
-    let arrival = |index: usize| run.requests[index].arrival_ns;
-    let moved = |from: usize, to: usize| -> Vec<u64> {
-        times[from].iter().map(|time| time - arrival(from) + arrival(to)).collect()
-    };
-    let (of_a, of_b) = (moved(b, a), moved(a, b));
-    (times[a], times[b]) = (of_a, of_b);
-    set_token_times(run, &times);
-}
-
-fn shift(run: &mut Run, index: usize) {
-    let mut times = token_times(run);
-    let (Some(request), Some(times_of_it)) = (run.requests.get_mut(index), times.get_mut(index))
-    else {
-        return;
-    };
-    request.arrival_ns += SHIFT_NS;
-    times_of_it.iter_mut().for_each(|time| *time += SHIFT_NS);
-    set_token_times(run, &times);
 }
 
 #[cfg(test)]
@@ -248,6 +268,7 @@ mod tests {
         assert_eq!(times(&swapped), [vec![10, 40, 90], vec![15, 25, 35], vec![19, 29]]);
         let shifted = faulty(ResultFault::ArrivalShifted, three());
         assert_eq!(shifted.requests[1].arrival_ns, 1_000_005);
+        assert_eq!(times(&shifted)[1], [1_000_015, 1_000_045, 1_000_095]);
         let lost = faulty(ResultFault::RequestLost, three());
         assert_eq!(lost.requests[1].status, Status::Failed);
     }
@@ -260,6 +281,26 @@ mod tests {
         assert!(short.tokens.is_none());
         let longer = faulty(ResultFault::Gaps(110), bare());
         assert_eq!(longer.requests[1].completion_ns, Some(103));
+    }
+
+    #[test]
+    fn what_comes_behind_the_last_token_stays_and_requests_without_tokens_are_left_alone() {
+        let late = |tail: u64| {
+            let mut run = three();
+            run.requests[0].completion_ns = Some(30 + tail);
+            run.requests[2] = RequestRecord { request_id: 2, ..RequestRecord::default() };
+            run.tokens =
+                Some(TokenTimes::from_requests([vec![10, 20, 30], vec![15, 45, 95], vec![]]));
+            run
+        };
+        // A fault of nothing is nothing.
+        assert_eq!(faulty(ResultFault::Gaps(100), late(7)), late(7));
+        assert_eq!(faulty(ResultFault::Latencies(100), late(7)), late(7));
+        let longer = faulty(ResultFault::Gaps(110), late(100));
+        assert_eq!(longer.requests[0].completion_ns, Some(132));
+        let later = faulty(ResultFault::Latencies(200), late(100));
+        assert_eq!(later.requests[0].completion_ns, Some(260));
+        assert_eq!(later.requests[2], late(100).requests[2]);
     }
 
     proptest! {

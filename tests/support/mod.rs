@@ -152,7 +152,15 @@ pub fn binary() -> std::ffi::OsString {
 pub fn simgate(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.current_dir(dir).args(arguments);
-    for variable in ["INSTA_UPDATE", "INSTA_FORCE_PASS", "SIMGATE_LIVE", "CI"] {
+    for variable in [
+        "INSTA_UPDATE",
+        "INSTA_FORCE_PASS",
+        "SIMGATE_LIVE",
+        "CI",
+        "GITHUB_ACTIONS",
+        "GITHUB_WORKSPACE",
+        "GITHUB_STEP_SUMMARY",
+    ] {
         command.env_remove(variable);
     }
     command

@@ -1,20 +1,18 @@
 //! From the form of a case file to checked values: units, ranges, and combinations that cannot be.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_saphyr::Location;
 
 use super::diagnostics::Diagnostics;
 use super::scalar::{At, Scalar, Unit};
-use super::schema::{
-    CandleFile, CaseFile, DistancesFile, EngineFile, PercentilesFile, SideFile, ToleranceFile,
-};
+use super::schema::{CandleFile, CaseFile, EngineFile, SideFile};
 use super::{Case, Side, WorkloadSource};
-use crate::compare::{Distance, DistanceKind, Figure, Metric, Percentile, Tolerance, Tolerances};
+use crate::compare::Tolerances;
 use crate::engine::{DEFAULT_KV_WATERMARK_BP, EngineConfig};
 use crate::files::sha256_hex;
 
+mod tolerance;
 mod workload;
 
 /// Values and anchors that no case comes near, so that an alias bomb ends early.
@@ -59,20 +57,6 @@ fn fingerprint(text: &str) -> String {
     let canonical = serde_saphyr::from_str::<serde_json::Value>(text)
         .map_or_else(|_| text.to_owned(), |value| value.to_string());
     sha256_hex(canonical.as_bytes())
-}
-
-/// The lines of all tolerances.
-fn lines(tolerance: &ToleranceFile) -> BTreeMap<Figure, u64> {
-    let ToleranceFile { ttft, tbt, tpot, e2e } = tolerance;
-    let mut lines = BTreeMap::new();
-    for (metric, percentiles) in Metric::ALL.into_iter().zip([ttft, tbt, tpot, e2e]) {
-        let Some(PercentilesFile { p50, p90, p99 }) = percentiles else { continue };
-        for (percentile, scalar) in Percentile::ALL.into_iter().zip([p50, p90, p99]) {
-            let line = scalar.as_ref().map(|scalar| scalar.at.line().max(1));
-            lines.extend(line.map(|line| (Figure { metric, percentile }, line)));
-        }
-    }
-    lines
 }
 
 /// Collects faults while values are read. A faulty value becomes a harmless one, since a case with
@@ -129,6 +113,7 @@ impl Check {
 
     fn case(&mut self, path: &Path, file: &CaseFile) -> Case {
         let tolerances = file.tolerance.as_ref().map_or(Tolerances::None, |t| self.tolerances(t));
+        let held = file.distances.as_ref().map(|d| self.distances(d)).unwrap_or_default();
         let case = Case {
             path: path.to_owned(),
             fingerprint: String::new(),
@@ -140,8 +125,9 @@ impl Check {
             sim: self.side(&file.sim),
             expect_outside: self.expect(file, &tolerances),
             kappa: self.kappa(file, &tolerances),
-            distances: file.distances.as_ref().map(|d| self.distances(d)).unwrap_or_default(),
-            lines: file.tolerance.as_ref().map(|t| lines(&t.value)).unwrap_or_default(),
+            distances: held.iter().map(|&(distance, value, _)| (distance, value)).collect(),
+            distance_lines: held.iter().map(|&(distance, _, line)| (distance, line)).collect(),
+            lines: file.tolerance.as_ref().map(|t| tolerance::lines(&t.value)).unwrap_or_default(),
             tolerances,
             any_machine: file.machine.is_some(),
             live_only: file.baseline.is_some(),
@@ -245,112 +231,6 @@ impl Check {
             );
         }
         profile.value.clone()
-    }
-
-    fn tolerances(&mut self, tolerance: &At<ToleranceFile>) -> Tolerances {
-        let ToleranceFile { ttft, tbt, tpot, e2e } = &tolerance.value;
-        let mut figures = BTreeMap::new();
-        for (metric, percentiles) in Metric::ALL.into_iter().zip([ttft, tbt, tpot, e2e]) {
-            let Some(PercentilesFile { p50, p90, p99 }) = percentiles else { continue };
-            for (percentile, scalar) in Percentile::ALL.into_iter().zip([p50, p90, p99]) {
-                let Some(scalar) = scalar else { continue };
-                let Some(fraction) = self.value(scalar) else { continue };
-                match Tolerance::from_fraction(fraction) {
-                    Some(tolerance) => {
-                        figures.insert(Figure { metric, percentile }, tolerance);
-                    }
-                    None => self.problem(
-                        scalar.at,
-                        format!("`{}` is no tolerance", scalar.text),
-                        "it lies above 0% and below 100%",
-                    ),
-                }
-            }
-        }
-        if figures.is_empty() && self.0.is_empty() {
-            let help = "name a percentile such as `ttft: { p50: 5% }`, or leave the key out for a structure-only case";
-            self.problem(tolerance.at, "a tolerance that gates no figure", help);
-        }
-        Tolerances::Figures(figures)
-    }
-
-    fn distances(&mut self, distances: &At<DistancesFile>) -> BTreeMap<Distance, f64> {
-        let DistancesFile { ttft, tbt, tpot, e2e } = &distances.value;
-        let mut held = BTreeMap::new();
-        for (metric, kinds) in Metric::ALL.into_iter().zip([ttft, tbt, tpot, e2e]) {
-            let Some(kinds) = kinds else { continue };
-            let given = [
-                (DistanceKind::Wasserstein, &kinds.wasserstein),
-                (DistanceKind::Kolmogorov, &kinds.kolmogorov),
-                (DistanceKind::Quantiles, &kinds.quantiles),
-                (DistanceKind::Requests, &kinds.requests),
-                (DistanceKind::Totals, &kinds.totals),
-                (DistanceKind::Stalls, &kinds.stalls),
-                (DistanceKind::Queueing, &kinds.queueing),
-            ];
-            for (kind, scalar) in given {
-                let Some(scalar) = scalar else { continue };
-                let distance = Distance { metric, kind };
-                if !distance.exists() {
-                    let own = Distance::all().filter(|d| d.metric == metric);
-                    let own: Vec<String> = own.map(|distance| distance.to_string()).collect();
-                    let help = format!("there are {}", own.join(", "));
-                    self.problem(scalar.at, format!("`{distance}` is no distance"), help);
-                }
-                let value = self.value(scalar);
-                if let Some(value) = value.filter(|&value| value <= 0.0) {
-                    let message = format!("`{value}` is no tolerance");
-                    self.problem(scalar.at, message, "it lies above 0%");
-                }
-                held.extend(value.map(|value| (distance, value)));
-            }
-        }
-        if held.is_empty() && self.0.is_empty() {
-            let help = "name a distance such as `ttft: { requests: 20% }`, or leave the key out";
-            self.problem(distances.at, "a tolerance that gates no distance", help);
-        }
-        held
-    }
-
-    fn expect(&mut self, file: &CaseFile, tolerances: &Tolerances) -> Vec<Figure> {
-        let Some(expect) = &file.expect else { return Vec::new() };
-        let outside = &expect.outside;
-        if outside.value.is_empty() {
-            let help = "name the figures that must be outside, or leave `expect` out";
-            self.problem(outside.at, "`outside` names no figure", help);
-        }
-        let named =
-            outside.value.iter().filter_map(|name| self.gated(&name.value, name.at, tolerances));
-        named.collect()
-    }
-
-    fn kappa(&mut self, file: &CaseFile, tolerances: &Tolerances) -> Vec<(Figure, f64)> {
-        let Some(kappa) = &file.kappa else { return Vec::new() };
-        let mut values = Vec::new();
-        for (name, scalar) in kappa {
-            let value = self.value(scalar);
-            if let Some(value) = value.filter(|&value| value <= 2.0) {
-                let help = "leave it out: up to 2 the tolerance stands as it is";
-                self.problem(scalar.at, format!("a kappa of {value} widens nothing"), help);
-            }
-            if let (Some(figure), Some(value)) = (self.gated(name, scalar.at, tolerances), value) {
-                values.push((figure, value));
-            }
-        }
-        values
-    }
-
-    /// A figure that has a tolerance.
-    fn gated(&mut self, name: &str, at: Location, tolerances: &Tolerances) -> Option<Figure> {
-        match name.parse::<Figure>() {
-            Ok(figure) if tolerances.of(figure).is_some() => return Some(figure),
-            Ok(figure) => {
-                let help = format!("give {figure} a tolerance, or leave it out here");
-                self.problem(at, format!("{figure} has no tolerance"), help);
-            }
-            Err(error) => self.problem(at, error.to_string(), ""),
-        }
-        None
     }
 
     fn combinations(&mut self, file: &CaseFile, case: &Case) {

@@ -24,7 +24,7 @@ pub enum Property {
     StructureOnly,
     /// No step follows idle time.
     NeverIdle,
-    /// No step serves more than one request.
+    /// No request arrives before all that came before it are complete.
     OneAtATime,
     /// No step takes more than half of `chunk_tokens`.
     SmallSteps,
@@ -62,7 +62,11 @@ const TABLE: [(Faults, Property, &str); 13] = [
         "the case judges no times, and the fault changes nothing else",
     ),
     (
-        |fault| matches!(fault, Fault::Results(_)) && fault.is_of_times(),
+        |fault| {
+            use ResultFault::{ArrivalShifted, DecodeShort, RequestLost};
+            let Fault::Results(of_results) = fault else { return false };
+            !matches!(of_results, ArrivalShifted | DecodeShort | RequestLost)
+        },
         Property::StructureOnly,
         "the case judges no times, and the fault changes nothing else",
     ),
@@ -98,8 +102,9 @@ const TABLE: [(Faults, Property, &str); 13] = [
     ),
     (
         |fault| {
-            use ResultFault::{Gaps, TotalsCompressed, TpotByTokens};
-            matches!(fault, Fault::Results(Gaps(_) | TotalsCompressed | TpotByTokens))
+            use ResultFault::{DecodeShort, Gaps, TotalsCompressed, TpotByTokens};
+            let Fault::Results(of_results) = fault else { return false };
+            matches!(of_results, DecodeShort | Gaps(_) | TotalsCompressed | TpotByTokens)
         },
         Property::NoGaps,
         "no request has a second token",
@@ -138,9 +143,11 @@ pub fn properties(
     note(Property::StructureOnly, !case.is_gated());
     let (Some(real), Some(run)) = (real.runs.first(), sim.runs.first()) else { return found };
     let served = || run.requests.iter().filter(|request| request.status == Status::Ok);
-    note(Property::NeverIdle, run.steps.iter().skip(1).all(|s| s.idle_before_ns <= IDLE_NS));
-    let alone = run.plans_by_step().is_some_and(|steps| steps.iter().all(|step| step.len() < 2));
-    note(Property::OneAtATime, alone);
+    // What a fault changes in one seed it changes.
+    let every = |so: &dyn Fn(&Run) -> bool| sim.runs.iter().all(so);
+    let busy = |run: &Run| run.steps.iter().all(|step| step.idle_before_ns < IDLE_NS);
+    note(Property::NeverIdle, every(&busy));
+    note(Property::OneAtATime, every(&one_at_a_time));
     note(Property::NoGaps, served().all(|request| request.decode_tokens_actual < 2));
     note(Property::OneRequest, served().count() < 2);
     let full = |request: &RequestRecord| {
@@ -148,14 +155,25 @@ pub fn properties(
     };
     note(Property::FullLength, real.requests.iter().all(full));
     if let Some(engine) = &case.engine {
-        let largest = run.steps.iter().map(|s| s.prefill_tokens + s.decode_sequences).max();
         let half = engine.chunk_tokens / 2;
-        note(Property::SmallSteps, largest.is_some_and(|tokens| tokens <= half));
-        let most = most_blocks(run, engine);
-        note(Property::TenthToSpare, spare(engine, most, Fault::Blocks(90)));
-        note(Property::HalfToSpare, spare(engine, most, Fault::Blocks(50)));
+        let small = |run: &Run| {
+            let mut tokens = run.steps.iter().map(|s| s.prefill_tokens + s.decode_sequences);
+            !run.steps.is_empty() && tokens.all(|tokens| tokens <= half)
+        };
+        note(Property::SmallSteps, every(&small));
+        let spare = |fault| every(&|run: &Run| spare(engine, most_blocks(run, engine), fault));
+        note(Property::TenthToSpare, spare(Fault::Blocks(90)));
+        note(Property::HalfToSpare, spare(Fault::Blocks(50)));
     }
     found
+}
+
+/// Whether no request arrives before all that came before it are complete.
+fn one_at_a_time(run: &Run) -> bool {
+    let mut spans: Vec<(u64, u64)> =
+        run.requests.iter().map(|r| (r.arrival_ns, r.completion_ns.unwrap_or(u64::MAX))).collect();
+    spans.sort_unstable();
+    spans.windows(2).all(|pair| pair[0].1 <= pair[1].0)
 }
 
 /// Whether the blocks that a fault leaves are enough for `most`, with those that admission keeps free.

@@ -51,16 +51,17 @@ impl Scatter {
         }
         let n = self.deviations.len();
         let scale = 1.0 / ((n.max(2) - 1) as f64).sqrt();
-        let mut units = vec![vec![0.0; n]; figures];
-        for unit in 0..n {
+        let unit = |_| {
+            let mut drawn = vec![0.0; figures];
             for deviation in &self.deviations {
                 let weight = scale * random.normal();
-                for (figure, value) in deviation.iter().enumerate() {
-                    units[figure][unit] += weight * value;
-                }
+                drawn.iter_mut().zip(deviation).for_each(|(sum, value)| *sum += weight * value);
             }
-        }
-        units.iter().map(|units| Mean::of(units)).collect()
+            drawn
+        };
+        let units: Vec<Vec<f64>> = (0..n).map(unit).collect();
+        let of_figure = |figure: usize| units.iter().map(|unit| unit[figure]).collect::<Vec<f64>>();
+        (0..figures).map(|figure| Mean::of(&of_figure(figure))).collect()
     }
 }
 
@@ -82,16 +83,17 @@ fn draw(gated: &[GatedFigure], count: usize) -> Vec<Vec<Estimate>> {
     estimates
 }
 
-/// The rates of a case whose sim error is zero, and of one whose error is half of every tolerance; then the
-/// smallest detectable shift of each figure, as a fraction.
-pub fn rates(gated: &[GatedFigure]) -> ([Rates; 2], BTreeMap<Figure, f64>) {
+/// The rates of a case whose sim error is zero, and of one whose error is half of every tolerance, the worse of both
+/// signs; then the smallest detectable shift of each figure, as a fraction. The case judges `count` figures and
+/// distances; the rates are of its figures alone.
+pub fn rates(gated: &[GatedFigure], count: usize) -> ([Rates; 2], BTreeMap<Figure, f64>) {
     let drawn = draw(gated, DRAWS);
     let at = |share: f64| {
         let (mut outside, mut undecided) = (0, 0);
         for place in 0..DRAWS {
             let verdict = gated.iter().zip(&drawn).map(|(figure, estimates)| {
                 let shift = (share * figure.tolerance.fraction()).ln_1p();
-                estimates[place].shifted(shift).verdict(figure.tolerance, gated.len())
+                estimates[place].shifted(shift).verdict(figure.tolerance, count)
             });
             match verdict.max() {
                 Some(Verdict::Outside) => outside += 1,
@@ -103,17 +105,22 @@ pub fn rates(gated: &[GatedFigure]) -> ([Rates; 2], BTreeMap<Figure, f64>) {
         Rates { outside: share(outside), undecided: share(undecided) }
     };
     let smallest = |(figure, estimates): (&GatedFigure, &Vec<Estimate>)| {
-        (figure.figure, min_detectable(figure, estimates, gated.len()))
+        (figure.figure, min_detectable(figure, estimates, count))
     };
-    ([at(0.0), at(0.5)], gated.iter().zip(&drawn).map(smallest).collect())
+    let (up, down) = (at(0.5), at(-0.5));
+    let half = Rates {
+        outside: up.outside.max(down.outside),
+        undecided: up.undecided.max(down.undecided),
+    };
+    ([at(0.0), half], gated.iter().zip(&drawn).map(smallest).collect())
 }
 
 /// The smallest shift, as a fraction, that turns a figure red in 80 % of `estimates`, by bisection; the larger of
 /// those of both signs. Infinite where none does.
-fn min_detectable(figure: &GatedFigure, estimates: &[Estimate], gated: usize) -> f64 {
+fn min_detectable(figure: &GatedFigure, estimates: &[Estimate], count: usize) -> f64 {
     let red = |shift: f64| {
         let outside = |estimate: &&Estimate| {
-            estimate.shifted(shift).verdict(figure.tolerance, gated) == Verdict::Outside
+            estimate.shifted(shift).verdict(figure.tolerance, count) == Verdict::Outside
         };
         estimates.iter().filter(outside).count() as f64 >= POWER * estimates.len() as f64
     };
@@ -149,15 +156,15 @@ mod tests {
     #[test]
     fn without_scatter_the_tolerance_itself_is_detectable_and_nothing_is_red() {
         let exact = GatedFigure { sim: vec![0.0], ..gated(0.0, 0.05, Metric::Ttft) };
-        let (rates, smallest) = rates(std::slice::from_ref(&exact));
+        let (rates, smallest) = rates(std::slice::from_ref(&exact), 1);
         assert_eq!(rates, [Rates { outside: 0.0, undecided: 0.0 }; 2]);
         assert!((smallest[&exact.figure] - 0.05).abs() < 1e-3, "{smallest:?}");
     }
 
     #[test]
     fn scatter_makes_small_shifts_invisible_and_tight_tolerances_undecided() {
-        let (_, quiet) = rates(&[gated(0.002, 0.02, Metric::Ttft)]);
-        let (rates, loud) = rates(&[gated(0.02, 0.02, Metric::Ttft)]);
+        let (_, quiet) = rates(&[gated(0.002, 0.02, Metric::Ttft)], 1);
+        let (rates, loud) = rates(&[gated(0.02, 0.02, Metric::Ttft)], 1);
         assert!(quiet.values().all(|&shift| (0.02..0.03).contains(&shift)), "{quiet:?}");
         assert!(loud.values().all(|&shift| shift > 0.05), "{loud:?}");
         // The rule promises at most 1 % at the tolerance itself; at zero it is far less.

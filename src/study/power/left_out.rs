@@ -1,48 +1,62 @@
-//! False alarms on what was recorded: every repeat in turn is taken for a simulator's prediction, and held
-//! against the other processes. The engine is the same, so that each red is a false one.
+//! False alarms on what was recorded: every process in turn is taken for a simulator's prediction, and held
+//! against the others. The engine is the same, so that each red is a false one. Repeats of one process are not
+//! independent, so that a process is one trial, whatever its repeats.
 
-use crate::compare::{Estimate, GatedFigure, Verdict};
+use crate::compare::{Estimate, GatedFigure, MIN_PROCESSES, Verdict};
 use crate::stats::Mean;
 
-/// Fewest other processes that a repeat is held against.
-const MIN_OTHERS: usize = 3;
-
-/// What became of leaving out one repeat after another.
+/// What became of holding one process after another against others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LeftOut {
-    /// Repeats that were held against the others.
+    /// Processes that were held against the others.
     pub trials: usize,
     /// Of those, outside.
     pub alarms: usize,
 }
 
-/// Holds every repeat of `gated` against the processes that it is not of, with its own noise, that of one
-/// process, in the interval.
-pub fn left_out(gated: &[GatedFigure]) -> LeftOut {
+impl LeftOut {
+    fn add(&mut self, alarm: bool) {
+        self.trials += 1;
+        self.alarms += usize::from(alarm);
+    }
+}
+
+/// Holds every process of `gated` against the others, in a case that judges `count` figures and distances.
+pub fn left_out(gated: &[GatedFigure], count: usize) -> LeftOut {
     let mut counted = LeftOut::default();
-    let Some(first) = gated.first() else { return counted };
-    for process in 0..first.real.len() {
-        for repeat in 0..first.real[process].len() {
-            let verdicts: Option<Vec<Verdict>> =
-                gated.iter().map(|figure| held_out(figure, process, repeat, gated.len())).collect();
-            let Some(verdicts) = verdicts else { continue };
-            counted.trials += 1;
-            counted.alarms += usize::from(verdicts.contains(&Verdict::Outside));
-        }
+    let processes = gated.first().map_or(0, |figure| figure.real.len());
+    if processes <= MIN_PROCESSES {
+        return counted;
+    }
+    for process in 0..processes {
+        let alarm = gated.iter().any(|figure| {
+            let mut others = figure.real_units();
+            let held = others.remove(process);
+            is_alarm(figure, &others, held, count)
+        });
+        counted.add(alarm);
     }
     counted
 }
 
-fn held_out(figure: &GatedFigure, process: usize, repeat: usize, gated: usize) -> Option<Verdict> {
-    let mut others = figure.real_units();
-    others.remove(process);
-    let held = *figure.real.get(process)?.get(repeat)?;
-    if others.len() < MIN_OTHERS {
-        return None;
+/// Holds every process of `fresh`, recorded since, against all of `gated`: the same figures in the same order.
+pub fn held_out(gated: &[GatedFigure], fresh: &[GatedFigure], count: usize) -> LeftOut {
+    let mut counted = LeftOut::default();
+    let processes = fresh.iter().map(|figure| figure.real.len()).min().unwrap_or(0);
+    for process in 0..processes {
+        let alarm = gated.iter().zip(fresh).any(|(figure, fresh)| {
+            is_alarm(figure, &figure.real_units(), fresh.real_units()[process], count)
+        });
+        counted.add(alarm);
     }
-    let others = Mean::of(&others);
+    counted
+}
+
+/// Whether one process lies outside of others, with its own noise, that of one process, in the interval.
+fn is_alarm(figure: &GatedFigure, others: &[f64], held: f64, count: usize) -> bool {
+    let others = Mean::of(others);
     let held = Mean::of(&[held]).with_variance_of(&others);
-    Some(Estimate::new(&others, &held).verdict(figure.tolerance, gated))
+    Estimate::new(&others, &held).verdict(figure.tolerance, count) == Verdict::Outside
 }
 
 #[cfg(test)]
@@ -60,13 +74,21 @@ mod tests {
     }
 
     #[test]
-    fn every_repeat_is_tried_and_one_that_stands_out_is_an_alarm() {
+    fn every_process_is_one_trial_and_one_that_stands_out_is_an_alarm() {
         let mut real: Vec<Vec<f64>> = (0..6).map(|k| vec![0.0001 * f64::from(k); 2]).collect();
-        assert_eq!(left_out(&[figure(real.clone())]), LeftOut { trials: 12, alarms: 0 });
-        real[5] = vec![0.2, 0.0];
-        // Only the repeat itself: of the others its process widens the scatter.
-        assert_eq!(left_out(&[figure(real)]), LeftOut { trials: 12, alarms: 1 });
-        assert_eq!(left_out(&[figure(vec![vec![0.0]; 3])]), LeftOut::default());
-        assert_eq!(left_out(&[]), LeftOut::default());
+        assert_eq!(left_out(&[figure(real.clone())], 1), LeftOut { trials: 6, alarms: 0 });
+        real[5] = vec![0.2, 0.2];
+        // Only the process itself: of the others it widens the scatter.
+        assert_eq!(left_out(&[figure(real)], 1), LeftOut { trials: 6, alarms: 1 });
+        assert_eq!(left_out(&[figure(vec![vec![0.0]; 3])], 1), LeftOut::default());
+        assert_eq!(left_out(&[], 0), LeftOut::default());
+    }
+
+    #[test]
+    fn what_was_recorded_since_is_held_against_all_that_is_there() {
+        let real: Vec<Vec<f64>> = (0..6).map(|k| vec![0.0001 * f64::from(k)]).collect();
+        let fresh = figure(vec![vec![0.0002], vec![0.1], vec![0.0, 0.0004]]);
+        let counted = held_out(&[figure(real)], &[fresh], 1);
+        assert_eq!(counted, LeftOut { trials: 3, alarms: 1 });
     }
 }

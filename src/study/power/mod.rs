@@ -4,6 +4,6 @@ mod applicable;
 mod draws;
 mod left_out;
 
-pub use applicable::{Property, not_applicable, properties};
-pub use draws::{DRAWS, Rates, rates};
-pub use left_out::{LeftOut, left_out};
+pub use applicable::{not_applicable, properties};
+pub use draws::rates;
+pub use left_out::{LeftOut, held_out, left_out};

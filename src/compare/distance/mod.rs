@@ -11,12 +11,16 @@ use std::str::FromStr;
 
 use super::comparison::Comparison;
 use super::error::CompareError;
+use super::estimate::WRONG_RED;
 use super::figure::Metric;
 use super::samples::Samples;
 use super::side::Side;
 use super::verdict::{MIN_PROCESSES, Verdict};
-use crate::run::Run;
-use crate::stats::{Mean, kolmogorov, percentile_sorted, percentiles, student_t, wasserstein};
+use crate::stats::{Mean, percentiles, student_t};
+
+mod pool;
+
+use pool::{Pool, Scale, between};
 
 /// What is measured between the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,110 +120,10 @@ pub struct DistanceResult {
     pub verdict: Option<Verdict>,
 }
 
-/// Quantiles that are compared, in percent.
-const QUANTILES: std::ops::RangeInclusive<u32> = 1..=99;
-/// Gaps longer than so many real medians are stalls.
-const STALL: f64 = 3.0;
 /// Of the interval.
 const CONFIDENCE: f64 = 0.975;
-/// Wrong reds that a case may have.
-const WRONG_RED: f64 = 0.01;
 /// Of the band, where a tolerance has to begin.
 const BAND: f64 = 0.95;
-
-/// Runs taken together.
-#[derive(Default)]
-struct Pool {
-    /// Ascending.
-    values: Vec<f64>,
-    /// For [`Kind::Requests`], of each request the mean of `ln` of its value over the runs.
-    requests: Vec<f64>,
-    /// For [`Kind::Queueing`], the mean delay, ns.
-    queueing: Option<f64>,
-}
-
-impl Pool {
-    /// The runs' samples as far as `distance` needs them; `None` where a run lacks them.
-    fn of(distance: Distance, runs: &[(&Samples, &Run)]) -> Option<Self> {
-        let mut pool = Self::default();
-        match distance.kind {
-            Kind::Queueing => {
-                let delays: Option<Vec<f64>> =
-                    runs.iter().map(|(_, run)| run.mean_queueing_ns()).collect();
-                pool.queueing = delays.filter(|d| !d.is_empty()).map(|d| Mean::of(&d).value);
-                pool.queueing?;
-            }
-            Kind::Requests => {
-                let n = runs.first()?.0.of(distance.metric).len();
-                pool.requests = vec![0.0; n];
-                for (samples, _) in runs {
-                    let values = samples.of(distance.metric);
-                    if values.len() != n {
-                        return None;
-                    }
-                    for (sum, value) in pool.requests.iter_mut().zip(values) {
-                        *sum += value.ln() / runs.len() as f64;
-                    }
-                }
-            }
-            _ => {
-                for (samples, _) in runs {
-                    match distance.kind {
-                        Kind::Totals => pool.values.extend(samples.totals()),
-                        _ => pool.values.extend(samples.of(distance.metric)),
-                    }
-                }
-                pool.values.sort_unstable_by(f64::total_cmp);
-            }
-        }
-        let nothing = pool.values.is_empty() && pool.requests.is_empty() && pool.queueing.is_none();
-        (!nothing).then_some(pool)
-    }
-
-    /// Share of values beyond `limit`.
-    fn beyond(&self, limit: f64) -> f64 {
-        let up_to = self.values.partition_point(|&value| value <= limit);
-        (self.values.len() - up_to) as f64 / self.values.len() as f64
-    }
-}
-
-/// What distances are measured against: numbers of the real side as a whole.
-struct Scale {
-    /// The mean that a distance in time is a share of, ns.
-    mean: f64,
-    /// The median gap, ns.
-    median: f64,
-}
-
-/// The distance of two pools, as a fraction.
-fn between(kind: Kind, a: &Pool, b: &Pool, scale: &Scale) -> f64 {
-    match kind {
-        Kind::Wasserstein | Kind::Totals => wasserstein(&a.values, &b.values) / scale.mean,
-        Kind::Kolmogorov => kolmogorov(&a.values, &b.values),
-        Kind::Quantiles => {
-            let at = |pool: &Pool, percent: u32| {
-                percentile_sorted(&pool.values, f64::from(percent) / 100.0)
-            };
-            let off = |percent| match (at(a, percent), at(b, percent)) {
-                (real, sim) if real == sim => 0.0,
-                (real, sim) => (sim / real - 1.0).abs(),
-            };
-            QUANTILES.map(off).fold(0.0, f64::max)
-        }
-        Kind::Requests => {
-            let off = a.requests.iter().zip(&b.requests).map(|(real, sim)| (sim - real).abs());
-            off.filter(|off| !off.is_nan()).fold(0.0, f64::max).exp_m1()
-        }
-        Kind::Stalls => {
-            let limit = STALL * scale.median;
-            (a.beyond(limit) - b.beyond(limit)).abs()
-        }
-        Kind::Queueing => {
-            let delay = |pool: &Pool| pool.queueing.unwrap_or(f64::NAN);
-            (delay(a) - delay(b)).abs() / scale.mean
-        }
-    }
-}
 
 /// Every distance that `tolerances` name, and all others too where `all` are wanted, of sides whose structure
 /// agrees. `gated` figures and distances share the wrong reds that a case may have.
@@ -277,7 +181,7 @@ fn measure(
         .filter(|runs: &Vec<usize>| !runs.is_empty())
         .collect();
     let all: Vec<_> = whole.iter().flatten().map(at).collect();
-    let scale = scale(distance, &all);
+    let scale = Scale::of(distance, &all);
     let mut units = Vec::new();
     let mut band = Vec::new();
     for (process, runs) in whole.iter().enumerate() {
@@ -295,17 +199,8 @@ fn measure(
         units.push(Mean::of(&own).value);
     }
     let in_time = matches!(distance.kind, Kind::Wasserstein | Kind::Totals | Kind::Queueing);
-    let known = !units.is_empty() && units.iter().all(|unit| unit.is_finite());
+    let known = !units.is_empty() && units.iter().all(|unit| !unit.is_nan());
     known.then_some(Measured { units, band, ns: in_time.then_some(scale.mean) })
-}
-
-fn scale(distance: Distance, runs: &[(&Samples, &Run)]) -> Scale {
-    let mut values: Vec<f64> = match distance.kind {
-        Kind::Totals => runs.iter().flat_map(|(samples, _)| samples.totals()).collect(),
-        _ => runs.iter().flat_map(|(samples, _)| samples.of(distance.metric)).copied().collect(),
-    };
-    let mean = Mean::of(&values).value;
-    Scale { mean, median: percentiles(&mut values, [0.5])[0] }
 }
 
 fn judge(
@@ -327,7 +222,9 @@ fn judge(
         0.0 => 0.0,
         error => student_t(p, freedom) * error,
     };
-    let high = (mean.units >= MIN_PROCESSES).then(|| mean.value + reach(CONFIDENCE));
+    // Infinite where one side alone is 0: there is no ratio.
+    let known = mean.units >= MIN_PROCESSES && mean.value.is_finite();
+    let high = known.then(|| mean.value + reach(CONFIDENCE));
     let verdict = tolerance.map(|tolerance| match high {
         Some(high) if high <= tolerance => Verdict::Within,
         Some(_) if mean.value - reach(1.0 - WRONG_RED / gated.max(1) as f64) > tolerance => {
@@ -352,7 +249,7 @@ fn judge(
 mod tests {
     use super::*;
     use crate::compare::{Origin, Rules, compare};
-    use crate::run::{Boundary, RequestRecord, TokenTimes};
+    use crate::run::{Boundary, RequestRecord, Run, TokenTimes};
 
     /// A run whose request i has a TTFT of `ttft(i)` us and gaps of `gap(i)` us.
     fn run(ttft: impl Fn(u64) -> u64, gap: impl Fn(u64) -> u64) -> Run {
@@ -475,6 +372,15 @@ mod tests {
         );
         let lacking = results(sim(), &[("ttft.queueing", 0.1)]).unwrap_err().to_string();
         assert!(lacking.contains("ttft.queueing"), "{lacking}");
+    }
+
+    #[test]
+    fn a_zero_on_one_side_is_outside_of_any_tolerance() {
+        let sim = || run(|i| 1_002 + 100 * i, |_| 0);
+        let found = results(sim(), &[("tbt.quantiles", 50.0), ("tpot.requests", 50.0)]).unwrap();
+        let judged: Vec<_> = found.iter().filter_map(|r| r.verdict).collect();
+        // Every gap of the sim is 0: a quantile is off by 100 %, the ratio of a request is none.
+        assert_eq!(judged, [Verdict::Within, Verdict::Outside]);
     }
 
     #[test]
