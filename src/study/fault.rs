@@ -73,6 +73,13 @@ impl Fault {
         Self::ALL.into_iter()
     }
 
+    /// Those whose outcome says what a case notices: all but two forms that other simulators have by design, which
+    /// `simgate ablations` shows.
+    pub fn injected() -> impl Iterator<Item = (Self, &'static str)> {
+        let forms = [Ablation::AdditiveConstant, Ablation::PerLayerConstant].map(Self::Ablated);
+        Self::all().filter(move |(fault, _)| !forms.contains(fault))
+    }
+
     /// Its name.
     pub fn as_str(self) -> &'static str {
         Self::all().find(|(fault, _)| *fault == self).map_or("", |(_, name)| name)
