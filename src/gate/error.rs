@@ -323,23 +323,21 @@ pub enum GateError {
 }
 
 impl GateError {
-    /// A short name for the check that refused, for tables.
-    pub fn check(&self) -> &'static str {
-        match self {
+    /// A short name for the check that refused a side, for tables; `None` where something else went wrong.
+    pub fn check(&self) -> Option<&'static str> {
+        Some(match self {
             Self::OtherWorkload { .. } | Self::Compare(CompareError::Workload { .. }) => "workload",
             Self::OtherMachine { .. } => "machine",
             Self::FitAndGate { .. } => "fit and gate apart",
             Self::Stale { .. } | Self::Compare(CompareError::Hashes { .. }) => "hashes",
-            Self::Backend { .. } => "prediction",
-            Self::Profile(_) => "profile",
+            Self::Backend { source: BackendError::Failed(_), .. } => "prediction",
             Self::Compare(CompareError::Copies { .. }) => "copies",
             Self::Compare(CompareError::FewSeeds { .. }) => "seeds",
             Self::Compare(CompareError::OneSided { .. }) => "requests",
-            Self::Compare(CompareError::Boundary { .. }) => "boundary",
             Self::Compare(CompareError::Unavailable { .. }) => "metrics",
             Self::Compare(_) => "comparison",
-            _ => "input",
-        }
+            _ => return None,
+        })
     }
 }
 

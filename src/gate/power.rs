@@ -53,16 +53,16 @@ impl Gate {
         let properties = properties(&case, of_profile, &trial.real.side, &trial.sim.side);
         let inject = |(fault, name): (Fault, &'static str)| match not_applicable(fault, &properties)
         {
-            Some(reason) => Injected {
+            Some(reason) => Ok(Injected {
                 fault: name,
                 by_times: false,
                 outcome: FaultOutcome::NotApplicable { reason },
                 shift: None,
                 detectable: false,
-            },
+            }),
             None => trial.inject(fault, &min_detectable),
         };
-        let faults = Fault::injected().map(inject).collect();
+        let faults = Fault::injected().map(inject).collect::<Result<_, GateError>>()?;
         Ok(CasePower {
             case: file.name.clone(),
             control,
@@ -160,12 +160,20 @@ impl<'a> Trial<'a> {
     }
 
     /// Judges the case with a fault in its sim side.
-    fn inject(&self, fault: Fault, min_detectable: &BTreeMap<Figure, f64>) -> Injected {
+    ///
+    /// # Errors
+    /// What no check of the gate refused: a file that cannot be read kills no fault.
+    fn inject(
+        &self,
+        fault: Fault,
+        min_detectable: &BTreeMap<Figure, f64>,
+    ) -> Result<Injected, GateError> {
         let (outcome, comparison) = match self.judge(fault) {
             Ok(comparison) => (outcome(comparison.verdict()), Some(comparison)),
             Err(error) => {
-                let check = error.check();
-                (FaultOutcome::Refused { check, message: error.to_string() }, None)
+                let message = error.to_string();
+                let Some(check) = error.check() else { return Err(error) };
+                (FaultOutcome::Refused { check, message }, None)
             }
         };
         let shift = comparison.as_ref().and_then(|faulty| self.shift(faulty, min_detectable));
@@ -178,13 +186,13 @@ impl<'a> Trial<'a> {
             let outside = figures.chain(distances).any(|v| v == Some(Verdict::Outside));
             comparison.structure.agrees() && outside
         };
-        Injected {
+        Ok(Injected {
             fault: fault.as_str(),
             by_times: comparison.as_ref().is_some_and(by_times),
             detectable: shift.as_ref().is_some_and(seen),
             shift,
             outcome,
-        }
+        })
     }
 
     fn judge(&self, fault: Fault) -> Result<Comparison, GateError> {
