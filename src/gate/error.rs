@@ -324,7 +324,7 @@ pub enum GateError {
 
 impl GateError {
     /// A short name for the check that refused a side, for tables; `None` where something else went wrong.
-    pub fn check(&self) -> Option<&'static str> {
+    pub(super) fn check(&self) -> Option<&'static str> {
         Some(match self {
             Self::OtherWorkload { .. } | Self::Compare(CompareError::Workload { .. }) => "workload",
             Self::OtherMachine { .. } => "machine",

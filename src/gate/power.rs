@@ -143,6 +143,8 @@ struct Trial<'a> {
     rules: Rules,
     /// Without a fault.
     intact: Comparison,
+    /// The same of the first seeds; `None` where the sim side has no more, or is not simulated.
+    first: Option<Comparison>,
 }
 
 impl<'a> Trial<'a> {
@@ -156,7 +158,10 @@ impl<'a> Trial<'a> {
         let (mut rules, _) = rules(stage, profile, &real.side, false)?;
         rules.all_distances = false;
         let intact = compare(&real.side, &sim.side, &rules)?;
-        Ok(Self { stage, profile, real, sim, rules, intact })
+        let more = matches!(case.sim, Side::Native { seeds, .. } if seeds > FIRST_SEEDS);
+        let first = more.then(|| compare(&real.side, &of_first_seeds(&sim.side), &rules));
+        let first = first.transpose()?;
+        Ok(Self { stage, profile, real, sim, rules, intact, first })
     }
 
     /// Judges the case with a fault in its sim side.
@@ -168,15 +173,16 @@ impl<'a> Trial<'a> {
         fault: Fault,
         min_detectable: &BTreeMap<Figure, f64>,
     ) -> Result<Injected, GateError> {
-        let (outcome, comparison) = match self.judge(fault) {
-            Ok(comparison) => (outcome(comparison.verdict()), Some(comparison)),
+        let (outcome, judged) = match self.judge(fault) {
+            Ok(judged) => (outcome(judged.0.verdict()), Some(judged)),
             Err(error) => {
                 let message = error.to_string();
                 let Some(check) = error.check() else { return Err(error) };
                 (FaultOutcome::Refused { check, message }, None)
             }
         };
-        let shift = comparison.as_ref().and_then(|faulty| self.shift(faulty, min_detectable));
+        let shift =
+            judged.as_ref().and_then(|(faulty, intact)| shift(faulty, intact, min_detectable));
         let seen = |shift: &Shift| {
             min_detectable.get(&shift.figure).is_some_and(|&least| shift.fraction.abs() > least)
         };
@@ -188,14 +194,15 @@ impl<'a> Trial<'a> {
         };
         Ok(Injected {
             fault: fault.as_str(),
-            by_times: comparison.as_ref().is_some_and(by_times),
+            by_times: judged.as_ref().is_some_and(|(faulty, _)| by_times(faulty)),
             detectable: shift.as_ref().is_some_and(seen),
             shift,
             outcome,
         })
     }
 
-    fn judge(&self, fault: Fault) -> Result<Comparison, GateError> {
+    /// The case with a fault, and the same without it.
+    fn judge(&self, fault: Fault) -> Result<(Comparison, &Comparison), GateError> {
         let stage = self.stage;
         if let Some(profile) = self.profile.filter(|_| fault == Fault::StaleProfile) {
             let elsewhere = "another machine".to_owned();
@@ -203,15 +210,14 @@ impl<'a> Trial<'a> {
             let meta = ProfileMeta { host: elsewhere, device_uuid, ..profile.meta.clone() };
             provenance::check(&meta, &self.real.side, stage.case, false)?;
         }
-        if let (Side::Native { seeds, .. }, true) = (&stage.case.sim, fault.is_of_steps()) {
+        if let Some(first) = self.first.as_ref().filter(|_| fault.is_of_steps()) {
             // A gross fault is outside with a few seeds already, which can tell less than all of them can.
             let few = self.compared(self.faulty(fault, FIRST_SEEDS)?)?;
-            let outside = few.verdict() == CaseVerdict::Judged(Verdict::Outside);
-            if outside || *seeds <= FIRST_SEEDS {
-                return Ok(few);
+            if few.verdict() == CaseVerdict::Judged(Verdict::Outside) {
+                return Ok((few, first));
             }
         }
-        self.compared(self.faulty(fault, u32::MAX)?)
+        Ok((self.compared(self.faulty(fault, u32::MAX)?)?, &self.intact))
     }
 
     /// Holds a faulty sim side against the real one.
@@ -239,19 +245,32 @@ impl<'a> Trial<'a> {
             _ => Ok(self.sim.side.clone()),
         }
     }
+}
 
-    /// The gated figure that a fault moves most, by the smallest shift that the case can detect, or by the
-    /// tolerance where that is not known.
-    fn shift(&self, faulty: &Comparison, min_detectable: &BTreeMap<Figure, f64>) -> Option<Shift> {
-        let judged = self.intact.figures.iter().filter(|f| f.verdict.is_some());
-        let moved = judged.filter_map(|before| {
-            let after = faulty.figure(before.figure)?;
-            let shift =
-                Shift { figure: before.figure, fraction: after.sim_ns / before.sim_ns - 1.0 };
-            let least = min_detectable.get(&before.figure).copied();
-            let least = least.or(before.tolerance.map(|t| t.fraction()))?;
-            shift.fraction.is_finite().then_some((shift.fraction.abs() / least, shift))
-        });
-        moved.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, shift)| shift)
+/// A simulated side with its first seeds only.
+fn of_first_seeds(side: &compare::Side) -> compare::Side {
+    let count = FIRST_SEEDS as usize;
+    compare::Side {
+        labels: side.labels.iter().take(count).cloned().collect(),
+        runs: side.runs.iter().take(count).cloned().collect(),
+        ..*side
     }
+}
+
+/// The gated figure that a fault moves most, by the smallest shift that the case can detect, or by the
+/// tolerance where that is not known.
+fn shift(
+    faulty: &Comparison,
+    intact: &Comparison,
+    min_detectable: &BTreeMap<Figure, f64>,
+) -> Option<Shift> {
+    let judged = intact.figures.iter().filter(|f| f.verdict.is_some());
+    let moved = judged.filter_map(|before| {
+        let after = faulty.figure(before.figure)?;
+        let shift = Shift { figure: before.figure, fraction: after.sim_ns / before.sim_ns - 1.0 };
+        let least = min_detectable.get(&before.figure).copied();
+        let least = least.or(before.tolerance.map(|t| t.fraction()))?;
+        shift.fraction.is_finite().then_some((shift.fraction.abs() / least, shift))
+    });
+    moved.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, shift)| shift)
 }

@@ -73,6 +73,8 @@ pub struct DistanceJson {
     pub value: Option<f64>,
     /// The same in ms, where it is a time.
     pub value_ms: Option<f64>,
+    /// Real processes behind it: those of which gaps are kept, where it is of gaps.
+    pub processes: usize,
     /// The end of its one-sided interval.
     pub high: Option<f64>,
     /// How far real repeats lie from each other: the 95 % point.
@@ -91,6 +93,7 @@ impl From<&DistanceResult> for DistanceJson {
             unit: "%",
             value: percent(Some(d.value)),
             value_ms: d.ns.map(|ns| ns / 1e6).filter(|ms| ms.is_finite()),
+            processes: d.processes,
             high: percent(d.high),
             band: percent(d.band),
             tolerance: percent(d.tolerance),
