@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use simgate::case::Case;
-use simgate::files::write_file;
 use simgate::gate::{CaseFile, Outcome, Settings};
 use simgate::report::{self, Style, Times};
 
 use super::outcomes::{json, overview};
 use super::progress::Bar;
-use super::{OUTSIDE, UNDECIDED, USAGE, WITHIN, say};
+use super::{OUTSIDE, UNDECIDED, USAGE, WITHIN, say, write_json};
 
 /// Run the gate: judge every case and check its snapshot
 ///
@@ -65,7 +64,9 @@ impl Check {
                 report::write(&judged.report(&outcome.name), &dir)?;
             }
         }
-        self.write_json(&outcomes)?;
+        if let Some(path) = &self.json {
+            write_json(path, &json(&outcomes))?;
+        }
         let summary = format!("## simgate\n\n{}\n", overview(&outcomes, Style::Markdown));
         report::add_to_step_summary(&summary).context("cannot write the job's summary")?;
         // A gate that judged nothing must not look like one that holds.
@@ -93,13 +94,6 @@ impl Check {
             bail!("no case matches `{filter}`: `simgate check --list` prints all {}", all.len());
         }
         Ok(files)
-    }
-
-    fn write_json(&self, outcomes: &[Outcome]) -> anyhow::Result<()> {
-        let Some(path) = &self.json else { return Ok(()) };
-        let mut text = serde_json::to_string_pretty(&json(outcomes))?;
-        text.push('\n');
-        Ok(write_file(path, text.as_bytes())?)
     }
 }
 

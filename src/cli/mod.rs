@@ -1,10 +1,12 @@
 //! Arguments, output and exit codes of the `simgate` command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use simgate::files::write_file;
 use simgate::gate::{CaseFile, Gate, Settings};
 
 mod accept;
@@ -131,6 +133,13 @@ fn matching(gate: &Gate, filter: Option<&str>) -> anyhow::Result<Vec<CaseFile>> 
 /// How cases that a filter chose are spoken of.
 fn named(filter: Option<&str>) -> String {
     filter.map(|filter| format!(" with `{filter}` in its name")).unwrap_or_default()
+}
+
+/// Writes a document for programs.
+fn write_json(path: &Path, document: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    Ok(write_file(path, text.as_bytes())?)
 }
 
 /// An error and its causes; a message that holds its cause already is not continued by it.

@@ -8,7 +8,6 @@ use std::thread;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use simgate::compare::CasePower;
-use simgate::files::write_file;
 use simgate::gate::{CaseFile, Gate, Settings};
 use simgate::report::{
     PowerJson, Style, killed_by_none, not_killed, overview_table, percent, power_matrix,
@@ -17,7 +16,7 @@ use simgate::report::{
 use simgate::stats::at_most;
 
 use super::progress::Bar;
-use super::{OUTSIDE, Project, USAGE, WITHIN, chain, matching, named, say};
+use super::{OUTSIDE, Project, USAGE, WITHIN, chain, matching, named, say, write_json};
 
 /// Show whether each case can fail: inject faults into its sim side and see which it notices
 ///
@@ -70,10 +69,7 @@ impl Power {
             say!("skipped {}: {}", file.name, gate.skips(file).unwrap_or_default());
         }
         if let Some(path) = &self.json {
-            let json = PowerJson::new(&cases, simgate::COMMIT);
-            let mut text = serde_json::to_string_pretty(&json)?;
-            text.push('\n');
-            write_file(path, text.as_bytes())?;
+            write_json(path, &PowerJson::new(&cases, simgate::COMMIT))?;
         }
         let missed: usize = cases.iter().map(|case| case.missed().count()).sum();
         say!("{missed} faults shift a figure by more than its case can detect and are not killed");
@@ -103,7 +99,7 @@ fn held_out(gate: &Gate, files: &[CaseFile], dir: &Path) -> anyhow::Result<u8> {
     let mut rows = Vec::new();
     let (mut trials, mut alarms) = (0, 0);
     let mut row = |case: &str, alarms: usize, trials: usize| {
-        let bound = percent(at_most(alarms, trials, 0.95));
+        let bound = percent(at_most(alarms, trials));
         rows.push((vec![case.to_owned(), format!("{alarms} of {trials}"), bound], None));
     };
     for file in files {

@@ -10,7 +10,7 @@ use simgate::report::{self, Page, Style};
 
 use super::outcomes::{json, overview};
 use super::progress::Bar;
-use super::{Project, WITHIN, matching, named, say};
+use super::{Project, WITHIN, matching, named, say, write_json};
 
 /// Write a report of all cases: one HTML page, a summary, and a folder a case
 ///
@@ -67,9 +67,7 @@ impl ReportCommand {
         let summary = format!("# simgate\n\n{}\n", overview(&outcomes, Style::Markdown));
         write_file(&self.out.join("summary.md"), summary.as_bytes())?;
         let document = json(&outcomes);
-        let mut text = serde_json::to_string_pretty(&document)?;
-        text.push('\n');
-        write_file(&self.out.join("check.json"), text.as_bytes())?;
+        write_json(&self.out.join("check.json"), &document)?;
         let details = outcomes.iter().map(|outcome| {
             let judged = outcome.judged.as_ref().ok();
             let remarks = judged.map(|judged| judged.report(&outcome.name).remarks());

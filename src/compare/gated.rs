@@ -4,6 +4,7 @@ use super::comparison::Comparison;
 use super::figure::Figure;
 use super::samples::{Samples, log_percentiles};
 use super::tolerance::Tolerance;
+use crate::stats::Mean;
 
 /// A gated figure with every unit behind it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,12 +22,8 @@ pub struct GatedFigure {
 impl GatedFigure {
     /// `ln P` of every real process: the mean over its repeats.
     pub fn real_units(&self) -> Vec<f64> {
-        self.real.iter().map(|repeats| mean(repeats)).collect()
+        self.real.iter().map(|repeats| Mean::of(repeats).value).collect()
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 impl Comparison {
@@ -53,7 +50,7 @@ impl Comparison {
                     figure: f.figure,
                     tolerance: f.tolerance?,
                     real: of(&self.real_samples, &self.real.by_process),
-                    sim: sim.iter().map(|repeats| mean(repeats)).collect(),
+                    sim: sim.iter().map(|repeats| Mean::of(repeats).value).collect(),
                 })
             })
             .collect()

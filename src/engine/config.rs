@@ -83,6 +83,12 @@ impl EngineConfig {
         self.blocks_for(prefill_tokens.saturating_add(decode_tokens.saturating_sub(1)))
     }
 
+    /// Of `blocks` KV blocks, those kept free when a request is admitted.
+    pub fn watermark(&self, blocks: u32) -> u32 {
+        let share = u64::from(blocks) * u64::from(self.kv_watermark_bp);
+        share.div_ceil(10_000) as u32
+    }
+
     /// The KV blocks there are: as configured, or enough for `max_sequences` of the workload's
     /// largest requests.
     pub fn resolve_kv_blocks(&self, workload: &Workload) -> u32 {

@@ -76,8 +76,7 @@ impl State {
 
     /// Blocks kept free when a request is admitted.
     pub fn watermark(&self) -> u32 {
-        let share = u64::from(self.blocks.total()) * u64::from(self.config.kv_watermark_bp);
-        share.div_ceil(10_000) as u32
+        self.config.watermark(self.blocks.total())
     }
 
     /// Blocks that `request` lacks to have `tokens` more computed.

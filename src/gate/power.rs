@@ -19,8 +19,6 @@ use crate::study::power::{LeftOut, held_out, left_out, not_applicable, propertie
 
 /// Seeds with which a fault is tried first.
 const FIRST_SEEDS: u32 = 4;
-/// Of the bound on the rate of false alarms.
-const CONFIDENCE: f64 = 0.95;
 
 impl Gate {
     /// Finds out which faults a case notices, how often it would be red for nothing, and what it can see.
@@ -43,7 +41,7 @@ impl Gate {
             FalseAlarms {
                 trials: found.trials,
                 alarms: found.alarms,
-                at_most: at_most(found.alarms, found.trials, CONFIDENCE),
+                at_most: at_most(found.alarms, found.trials),
                 outside: [zero.outside, half.outside],
                 undecided: [zero.undecided, half.undecided],
             }

@@ -149,8 +149,11 @@ impl GpuPredictor {
 
     /// Lets launching take `scale` times as long as predicted.
     pub fn scale_launch(&mut self, scale: f64) {
-        self.launch_scale = scale;
-        self.ops.scale_issue(scale);
+        match self.eager {
+            // On the timeline likewise.
+            true => self.ops.scale_issue(scale),
+            false => self.launch_scale = scale,
+        }
     }
 
     /// A step taken apart, without residuals.
@@ -235,10 +238,8 @@ impl GpuPredictor {
             (host, device, idle) = (changed.host, changed.device, changed.idle);
         }
         let [schedule, prepare, post] = host;
-        if !self.eager {
-            // A graph starts once it is launched; launches one by one are on the timeline.
-            device += (self.launch_scale - 1.0) * self.launch_ns;
-        }
+        // A graph starts once it is launched.
+        device += (self.launch_scale - 1.0) * self.launch_ns;
         device += (self.gpu_scale - 1.0) * gpu;
         let beside = (device - self.gpu_scale * gpu).max(0.0);
         Ok(GpuStep { bucket, schedule, prepare, device, beside, idle, post })

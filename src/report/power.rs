@@ -91,7 +91,7 @@ pub fn power_rates(cases: &[CasePower], style: Style) -> String {
         rows.push((row, None));
     }
     let mut pooled = vec!["all".to_owned(), format!("{alarms} of {trials}")];
-    pooled.push(share(at_most(alarms, trials, 0.95)));
+    pooled.push(share(at_most(alarms, trials)));
     pooled.resize(header.len(), String::new());
     rows.push((pooled, None));
     overview_table(&header, &rows, style)

@@ -3,9 +3,9 @@
 use super::{Run, Status};
 
 impl Run {
-    /// The mean time from arrival to the start of the first step that serves it, over requests that are `ok`, ns;
-    /// `None` where the run's steps and plans do not tell.
-    pub fn mean_queueing_ns(&self) -> Option<f64> {
+    /// When the first step of each request began, ns; none for one that was in no step. `None` where plans name
+    /// steps or requests that there are not.
+    pub fn first_steps_ns(&self) -> Option<Vec<Option<u64>>> {
         let mut first: Vec<Option<u64>> = vec![None; self.requests.len()];
         for plan in &self.plans {
             let step = self.steps.get(usize::try_from(plan.step).ok()?)?;
@@ -13,7 +13,17 @@ impl Run {
             let first = &mut first[place.ok()?];
             *first = Some(first.map_or(step.start_ns, |start| start.min(step.start_ns)));
         }
-        let served = self.requests.iter().zip(first).filter(|(r, _)| r.status == Status::Ok);
+        Some(first)
+    }
+
+    /// The mean time from arrival to the start of the first step that serves it, over requests that are `ok`, ns;
+    /// `None` where the run's steps and plans do not tell.
+    pub fn mean_queueing_ns(&self) -> Option<f64> {
+        let served = self
+            .requests
+            .iter()
+            .zip(self.first_steps_ns()?)
+            .filter(|(r, _)| r.status == Status::Ok);
         let delay = |(request, first): (&super::RequestRecord, Option<u64>)| {
             Some(first?.saturating_sub(request.arrival_ns) as f64)
         };

@@ -12,7 +12,6 @@ use super::comparison::Comparison;
 use super::error::CompareError;
 use super::estimate::WRONG_RED;
 use super::figure::Metric;
-use super::samples::Samples;
 use super::side::Side;
 use super::verdict::{MIN_PROCESSES, Verdict};
 use crate::stats::{Mean, percentiles, student_t};
@@ -156,14 +155,13 @@ fn measure(
     (real, sim): (&Side, &Side),
     distance: Distance,
 ) -> Option<Measured> {
-    let of_run = |samples: &[Samples], run: usize| !samples[run].of(distance.metric).is_empty();
     let sims: Vec<_> = comparison.sim_samples.iter().zip(&sim.runs).collect();
     let pooled_sim = Pool::of(distance, &sims)?;
     let at = |run: &usize| (&comparison.real_samples[*run], &real.runs[*run]);
     // Of some repeats only percentiles are kept.
     let whole: Vec<Vec<usize>> = (comparison.real.by_process.iter())
         .map(|runs| {
-            let has = |run: &&usize| of_run(&comparison.real_samples, **run);
+            let has = |run: &&usize| !at(run).0.of(distance.metric).is_empty();
             runs.iter().filter(has).copied().collect()
         })
         .filter(|runs: &Vec<usize>| !runs.is_empty())

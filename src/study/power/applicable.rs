@@ -124,7 +124,7 @@ pub fn not_applicable(fault: Fault, properties: &BTreeSet<Property>) -> Option<&
     TABLE.iter().find(row).map(|(.., reason)| *reason)
 }
 
-/// The properties of a case, by what it says and by one run of each side as they are.
+/// The properties of a case, by what it says and by its runs as they are without a fault.
 pub fn properties(
     case: &Case,
     times: Option<&Times>,
@@ -161,9 +161,10 @@ pub fn properties(
             !run.steps.is_empty() && tokens.all(|tokens| tokens <= half)
         };
         note(Property::SmallSteps, every(&small));
-        let spare = |fault| every(&|run: &Run| spare(engine, most_blocks(run, engine), fault));
-        note(Property::TenthToSpare, spare(Fault::Blocks(90)));
-        note(Property::HalfToSpare, spare(Fault::Blocks(50)));
+        let blocks = sim.runs.iter().map(|run| most_blocks(run, engine));
+        let most = blocks.collect::<Option<Vec<u64>>>().and_then(|blocks| blocks.into_iter().max());
+        note(Property::TenthToSpare, spare(engine, most, Fault::Blocks(90)));
+        note(Property::HalfToSpare, spare(engine, most, Fault::Blocks(50)));
     }
     found
 }
@@ -179,24 +180,15 @@ fn one_at_a_time(run: &Run) -> bool {
 /// Whether the blocks that a fault leaves are enough for `most`, with those that admission keeps free.
 fn spare(engine: &EngineConfig, most: Option<u64>, fault: Fault) -> bool {
     let (Some(left), Some(most)) = (fault.scheduler(engine).kv_blocks, most) else { return false };
-    let watermark = (u64::from(left) * u64::from(engine.kv_watermark_bp)).div_ceil(10_000);
-    most + watermark <= u64::from(left)
+    most + u64::from(engine.watermark(left)) <= u64::from(left)
 }
 
 /// The most KV blocks that requests under way could hold at once, each counted with those of its whole life from
 /// its first step to its last; `None` where nothing is known of steps.
 fn most_blocks(run: &Run, engine: &EngineConfig) -> Option<u64> {
-    let plans = run.plans_by_step()?;
-    let mut begun = vec![None; run.requests.len()];
-    for (step, plans) in run.steps.iter().zip(&plans) {
-        for plan in plans {
-            let place = run.requests.binary_search_by_key(&plan.request_id, |r| r.request_id);
-            begun[place.ok()?].get_or_insert(step.start_ns);
-        }
-    }
     // +blocks when a request begins, -blocks when it is done; at one time the latter go first.
     let mut changes = Vec::new();
-    for (request, begun) in run.requests.iter().zip(begun) {
+    for (request, begun) in run.requests.iter().zip(run.first_steps_ns()?) {
         let (Some(begun), Some(done)) = (begun, request.completion_ns) else { continue };
         let blocks =
             i64::from(engine.blocks_of_request(request.prefill_tokens, request.decode_tokens));

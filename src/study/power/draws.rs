@@ -7,7 +7,7 @@ use crate::compare::{Estimate, Figure, GatedFigure, Verdict};
 use crate::stats::{Mean, Random};
 
 /// Draws behind every rate.
-pub const DRAWS: usize = 20_000;
+const DRAWS: usize = 20_000;
 /// Share of draws in which a shift must turn a figure red to be detectable.
 const POWER: f64 = 0.8;
 /// Where the search for the smallest detectable shift ends, in `ln P`: what e-fold moves is beyond doubt.
@@ -35,8 +35,7 @@ impl Scatter {
     fn new<'a>(figures: impl Iterator<Item = &'a [f64]>, exact: bool) -> Self {
         let figures: Vec<&[f64]> = figures.collect();
         let units = figures.first().map_or(0, |units| units.len());
-        let mean = |units: &[f64]| units.iter().sum::<f64>() / units.len() as f64;
-        let means: Vec<f64> = figures.iter().map(|units| mean(units)).collect();
+        let means: Vec<f64> = figures.iter().map(|units| Mean::of(units).value).collect();
         let of_unit = |unit: usize| {
             figures.iter().zip(&means).map(|(units, mean)| units[unit] - mean).collect()
         };
