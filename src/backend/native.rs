@@ -1,7 +1,7 @@
 //! simgate's own simulator: the shared engine with a predicting executor on a virtual clock.
 
 use super::{Backend, BackendError, Kind};
-use crate::engine::{EngineConfig, Limits, VirtualClock, serve};
+use crate::engine::{EngineConfig, Keep, Limits, VirtualClock, serve};
 use crate::model::ModelConfig;
 use crate::predict::{GpuPredictor, PredictingExecutor, Predictor};
 use crate::profile::Profile;
@@ -95,8 +95,9 @@ impl Native {
             PredictingExecutor::new(&self.predictor, u64::from(seed), self.lengths.as_deref())
                 .scaled(scale);
         let mut clock = VirtualClock::default();
-        let served = serve(workload, self.scheduler(), self.limits, &mut executor, &mut clock)
-            .map_err(|error| BackendError::Failed(error.to_string()))?;
+        let served =
+            serve(workload, self.scheduler(), self.limits, Keep::Steps, &mut executor, &mut clock)
+                .map_err(|error| BackendError::Failed(error.to_string()))?;
         let mut meta = RunMeta::new(NATIVE, Boundary::Engine);
         meta.hashes.model_config = Some(self.model_hash.clone());
         meta.hashes.workload = Some(workload.hash());

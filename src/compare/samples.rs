@@ -91,9 +91,9 @@ pub(super) fn samples(
             continue;
         }
         if let Some(to) = to.filter(|&to| cut && to < count)
-            && let Some(last) = run.tokens.as_ref().and_then(|t| t.of(index).get(to as usize - 1))
+            && let Some(last) = run.tokens.as_ref().and_then(|t| t.iter(index).nth(to as usize - 1))
         {
-            (count, end) = (to, *last);
+            (count, end) = (to, last);
         }
         ttft.push((first - request.arrival_ns) as f64);
         e2e.push((end - request.arrival_ns) as f64);
@@ -121,7 +121,7 @@ fn take_gaps(run: &Run, joined: &[Joined], cut: bool, boundary: Boundary, sample
         let times = tokens.of(index);
         let times = match to.filter(|_| cut) {
             Some(to) => &times[..times.len().min(to as usize)],
-            None => times,
+            None => &times[..],
         };
         let list = &mut samples.by_metric[Metric::Tbt as usize];
         list.extend(times.windows(2).map(|pair| (pair[1] - pair[0]) as f64));

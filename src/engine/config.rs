@@ -12,16 +12,42 @@ use crate::workload::{Request, Workload};
 pub enum Policy {
     /// Decodes first, then prefill chunks up to the token budget.
     Sarathi,
+    /// Whole prompts before decodes, never both in one step: vLLM until its version 0.
+    Vllm,
+    /// One token budget for decodes and chunks alike, first come first served: vLLM from version 1 on.
+    VllmV1,
+    /// Whole prompts beside decodes, each request with room for its whole life.
+    Orca,
     /// A batch runs to completion before the next one starts.
     Static,
+    /// Whole prompts when all that runs still fits at its largest, decodes otherwise.
+    LightLlm,
 }
 
 impl Policy {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Sarathi, Self::Vllm, Self::VllmV1, Self::Orca, Self::Static, Self::LightLlm];
+
     /// The word in case files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sarathi => "sarathi",
+            Self::Vllm => "vllm",
+            Self::VllmV1 => "vllm-v1",
+            Self::Orca => "orca",
             Self::Static => "static",
+            Self::LightLlm => "light-llm",
+        }
+    }
+
+    /// Most tokens of a request that have to be computed in one step: none where prompts are cut into chunks, the
+    /// prompt where they are not, and all but the last where a request may be computed anew.
+    pub fn tokens_at_once(self, prefill_tokens: u32, decode_tokens: u32) -> u32 {
+        match self {
+            Self::Sarathi | Self::VllmV1 | Self::Static => 1,
+            Self::Orca | Self::LightLlm => prefill_tokens,
+            Self::Vllm => prefill_tokens.saturating_add(decode_tokens.saturating_sub(1)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Carries a plan out.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::plan::StepPlan;
@@ -19,6 +21,26 @@ pub trait Executor {
         start_ns: u64,
         clock: &dyn super::Clock,
     ) -> Result<StepOutcome, ExecuteError>;
+
+    /// When a step that starts at `start_ns` and decodes a token of every running sequence ends: the very
+    /// answer that [`execute`](Self::execute) would give to its plan. `None` from an executor that has to see
+    /// each sequence.
+    fn decode(
+        &mut self,
+        _step: DecodeStep,
+        _start_ns: u64,
+    ) -> Option<Result<(u64, StepSpans), ExecuteError>> {
+        None
+    }
+}
+
+/// A step of nothing but decodes, one token of each sequence, as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeStep {
+    /// Sequences in it.
+    pub sequences: u32,
+    /// Tokens in the KV cache before the step, of all of them.
+    pub context: u64,
 }
 
 /// What came of a step.
@@ -31,8 +53,8 @@ pub struct StepOutcome {
     /// For each item that completes its request's known tokens, in plan order, the token that
     /// follows; empty when the executor does not compute any.
     pub tokens: Vec<u32>,
-    /// The size that it was padded to, as in `step_metrics.csv`; empty where steps are not padded.
-    pub bucket: String,
+    /// The size that it was padded to, as in `step_metrics.csv`; `None` where steps are not padded.
+    pub bucket: Option<Arc<str>>,
     /// Which of the emitted tokens, by their number in plan order, end their text, where the executor
     /// knows it without knowing the token.
     pub stopped: Vec<usize>,

@@ -9,21 +9,30 @@ use thiserror::Error;
 
 mod blocks;
 mod clock;
+mod cluster;
 mod config;
+mod decode_together;
 mod executor;
+mod fleet;
 mod plan;
 mod policy;
+mod records;
+mod replica;
 mod serve;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use blocks::BlockPool;
+pub use blocks::KvBlocks;
 pub use clock::{Clock, MonotonicClock, VirtualClock};
+pub use cluster::{Cluster, Router};
 pub use config::{DEFAULT_KV_WATERMARK_BP, EngineConfig, Launch, Policy};
-pub use executor::{ExecuteError, Executor, StepOutcome, StepSpans};
+pub use executor::{DecodeStep, ExecuteError, Executor, StepOutcome, StepSpans};
+pub use fleet::{replica_name, serve_cluster};
 pub use plan::{PlanItem, StepPlan};
 pub use policy::plan;
+pub use records::Keep;
+pub use replica::Replica;
 pub use serve::{Limits, Served, serve};
 pub use state::{Sequence, State};
 

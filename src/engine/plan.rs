@@ -16,12 +16,19 @@ impl StepPlan {
     pub fn sequences(&self) -> impl Iterator<Item = (u32, u32)> {
         self.items.iter().map(|item| (item.tokens, item.context))
     }
+
+    /// Empties the plan and keeps its memory.
+    pub fn clear(&mut self) {
+        self.preempted.clear();
+        self.admitted.clear();
+        self.items.clear();
+    }
 }
 
 /// The work on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanItem {
-    /// The request, by its place in the workload.
+    /// The request, by its place among the engine's.
     pub request: usize,
     /// Tokens to compute: a chunk of a prompt, or 1 for a decode.
     pub tokens: u32,

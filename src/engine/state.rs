@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::blocks::BlockPool;
+use super::blocks::KvBlocks;
 use super::config::EngineConfig;
 use super::plan::StepPlan;
 use crate::run::Status;
@@ -18,8 +18,10 @@ pub struct Sequence {
     pub generated: u32,
     /// Known tokens whose keys and values are in the cache.
     pub computed: u32,
-    /// Its KV blocks, in the order of its tokens.
-    pub blocks: Vec<u32>,
+    /// KV blocks that it holds.
+    pub blocks: u32,
+    /// Whether a step that is under way works on it, so that no other may.
+    pub busy: bool,
     /// How it ended, once it has.
     pub ended: Option<Status>,
 }
@@ -27,7 +29,7 @@ pub struct Sequence {
 impl Sequence {
     /// A request before its first step.
     pub fn new(prompt: u32, output: u32) -> Self {
-        Self { prompt, output, generated: 0, computed: 0, blocks: Vec::new(), ended: None }
+        Self { prompt, output, generated: 0, computed: 0, blocks: 0, busy: false, ended: None }
     }
 
     /// Tokens that are known: the prompt and what was generated.
@@ -52,14 +54,16 @@ impl Sequence {
 pub struct State {
     /// Its settings.
     pub config: EngineConfig,
-    /// All requests, in the workload's order.
+    /// All requests, in the order in which they arrive.
     pub sequences: Vec<Sequence>,
     /// Requests that have arrived and hold no blocks, first come first.
     pub waiting: VecDeque<usize>,
     /// Requests that are being served, in the order in which they were admitted.
     pub running: Vec<usize>,
-    /// Free KV blocks.
-    pub blocks: BlockPool,
+    /// KV blocks.
+    pub blocks: KvBlocks,
+    /// Steps in a row without a chunk of a prompt.
+    pub decode_steps: u32,
 }
 
 impl State {
@@ -70,7 +74,8 @@ impl State {
             sequences,
             waiting: VecDeque::new(),
             running: Vec::new(),
-            blocks: BlockPool::new(kv_blocks),
+            blocks: KvBlocks::new(kv_blocks),
+            decode_steps: 0,
         }
     }
 
@@ -82,8 +87,7 @@ impl State {
     /// Blocks that `request` lacks to have `tokens` more computed.
     pub fn lacking(&self, request: usize, tokens: u32) -> u32 {
         let sequence = &self.sequences[request];
-        let held = sequence.blocks.len() as u32;
-        self.config.blocks_for(sequence.computed + tokens).saturating_sub(held)
+        self.config.blocks_for(sequence.computed + tokens).saturating_sub(sequence.blocks)
     }
 
     /// Applies what a plan says of queues and blocks, before it is carried out.
@@ -97,8 +101,8 @@ impl State {
             };
             self.running.remove(place);
             let sequence = &mut self.sequences[request];
-            self.blocks.give_back(&mut sequence.blocks);
-            sequence.computed = 0;
+            self.blocks.give_back(sequence.blocks);
+            (sequence.blocks, sequence.computed) = (0, 0);
             self.waiting.push_front(request);
         }
         for &request in &plan.admitted {
@@ -117,12 +121,15 @@ impl State {
             if item.tokens == 0
                 || item.tokens > sequence.remaining()
                 || item.context != sequence.computed
+                || sequence.busy
             {
                 return Err(format!("computes {} tokens of request {}", item.tokens, item.request));
             }
-            if !self.blocks.take(lacking, &mut sequence.blocks) {
+            if !self.blocks.take(lacking) {
                 return Err(format!("takes {lacking} blocks of {} free ones", self.blocks.free()));
             }
+            sequence.blocks += lacking;
+            sequence.busy = true;
             tokens += item.tokens;
         }
         if tokens > self.config.chunk_tokens {
@@ -142,10 +149,12 @@ impl State {
     /// Applies a step's outcome. `emitted` is called for each request that got a token, with its
     /// number among the plan's tokens; it says whether the text ends there.
     pub fn commit(&mut self, plan: &StepPlan, mut emitted: impl FnMut(usize, usize) -> bool) {
-        let mut tokens = 0;
+        let (mut tokens, mut ended, mut chunks) = (0, false, false);
         for item in &plan.items {
             let completes = self.completes(item);
             let sequence = &mut self.sequences[item.request];
+            chunks |= !sequence.decoding();
+            sequence.busy = false;
             sequence.computed += item.tokens;
             if !completes {
                 continue;
@@ -155,10 +164,15 @@ impl State {
             tokens += 1;
             if ends || sequence.generated >= sequence.output {
                 sequence.ended = Some(Status::Ok);
-                self.blocks.give_back(&mut sequence.blocks);
+                self.blocks.give_back(sequence.blocks);
+                sequence.blocks = 0;
+                ended = true;
             }
         }
-        let sequences = &self.sequences;
-        self.running.retain(|&request| sequences[request].ended.is_none());
+        self.decode_steps = if chunks { 0 } else { self.decode_steps + 1 };
+        if ended {
+            let sequences = &self.sequences;
+            self.running.retain(|&request| sequences[request].ended.is_none());
+        }
     }
 }

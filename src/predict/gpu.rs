@@ -1,6 +1,8 @@
 //! Steps on a GPU: host spans, and the step model of whole steps in each bucket. Every time is fitted to steps
 //! that were measured in that bucket, and none is given outside what was measured there.
 
+use std::sync::Arc;
+
 use super::ablation::{Ablation, Parts};
 use super::gpu_ops::{GpuOps, OpTimes};
 use super::interpolate::Line;
@@ -19,6 +21,8 @@ pub struct GpuPredictor {
     eager: bool,
     /// By bucket, in the order of [`Buckets::all`].
     models: Vec<Option<BucketModel>>,
+    /// What each bucket is called, likewise.
+    names: Vec<Arc<str>>,
     /// Of steps without and with a chunk, by [`GpuHost::ALL`].
     host: [Vec<Line>; 2],
     /// Longer after idle time, by steps since.
@@ -65,6 +69,8 @@ pub struct StepParts {
 pub struct GpuStep {
     /// The size that it is padded to.
     pub bucket: StepSize,
+    /// Its place among the engine's.
+    pub place: usize,
     /// Choosing the work.
     pub schedule: f64,
     /// Describing the batch.
@@ -116,6 +122,7 @@ impl GpuPredictor {
         let (launch_ns, overhead_ns) = (cost("service_launch")?, cost("overhead")?);
         Ok(Self {
             models: buckets.all().iter().map(|bucket| of(&times.step_model, bucket)).collect(),
+            names: buckets.all().iter().map(|bucket| bucket.to_string().into()).collect(),
             buckets,
             work: AttentionWork::new(model, multiprocessors),
             eager,
@@ -242,7 +249,7 @@ impl GpuPredictor {
         device += (self.launch_scale - 1.0) * self.launch_ns;
         device += (self.gpu_scale - 1.0) * gpu;
         let beside = (device - self.gpu_scale * gpu).max(0.0);
-        Ok(GpuStep { bucket, schedule, prepare, device, beside, idle, post })
+        Ok(GpuStep { bucket, place, schedule, prepare, device, beside, idle, post })
     }
 
     /// Schedule, prepare and post of a step, ns.
@@ -324,7 +331,7 @@ impl GpuPredictor {
         sequences: &[(u32, u32)],
         idle: Idle,
         draws: &mut Draws,
-    ) -> Result<(StepSpans, String), PredictError> {
+    ) -> Result<(StepSpans, Option<Arc<str>>), PredictError> {
         let predicted = self.step(sequences, idle)?;
         let (device, host) = self.ratios(&predicted, sequences.len(), draws);
         let ns = |time: f64| time.round().max(0.0) as u64;
@@ -338,7 +345,7 @@ impl GpuPredictor {
             post_ns: ns(predicted.post * host),
             gpu_ns: Some(ns(device_ns - predicted.beside)),
         };
-        Ok((spans, predicted.bucket.to_string()))
+        Ok((spans, self.names.get(predicted.place).cloned()))
     }
 
     /// Where the time of a step comes from.
@@ -347,8 +354,7 @@ impl GpuPredictor {
     /// A step that the profile does not cover.
     pub fn origin(&self, sequences: &[(u32, u32)]) -> Result<String, PredictError> {
         let predicted = self.step(sequences, Idle::default())?;
-        let place = self.buckets.all().iter().position(|&bucket| bucket == predicted.bucket);
-        let model = place.and_then(|place| self.models[place].as_ref());
+        let model = self.models[predicted.place].as_ref();
         let samples = model.map_or(0, |model| model.samples);
         let values = variables(&self.work, predicted.bucket, sequences);
         if self.eager {

@@ -1,6 +1,8 @@
 //! From a profile to the time of a step. Every number is measured or interpolated between some that
 //! are; what lies outside is an error that names the op, the shape and the command that collects it.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 mod ablation;
@@ -99,9 +101,9 @@ impl Predictor {
         &self,
         step: Step<'_>,
         draws: &mut Draws,
-    ) -> Result<(StepSpans, String), PredictError> {
+    ) -> Result<(StepSpans, Option<Arc<str>>), PredictError> {
         match self {
-            Self::Cpu(predictor) => Ok((predictor.draw(step, draws.random())?, String::new())),
+            Self::Cpu(predictor) => Ok((predictor.draw(step, draws.random())?, None)),
             Self::Gpu(predictor) => predictor.draw(step.sequences, step.idle, draws),
         }
     }

@@ -33,7 +33,7 @@ fn add_step(events: &mut Vec<Value>, pid: u32, step: &StepRecord) {
         "prefill_tokens": step.prefill_tokens,
         "decode_sequences": step.decode_sequences,
         "kv_tokens": step.kv_tokens,
-        "bucket": step.bucket,
+        "bucket": step.bucket.as_deref().unwrap_or_default(),
         "idle_before_us": us(step.idle_before_ns),
     });
     events.push(slice(1, "step", step.start_ns, end, about));

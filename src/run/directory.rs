@@ -258,7 +258,7 @@ pub fn hash(run: &Run) -> String {
             hasher.number(time.unwrap_or(0));
         }
         hasher.text(r.status.as_str());
-        let times = run.tokens.as_ref().map_or(&[][..], |t| t.of(i));
+        let times = run.tokens.as_ref().map(|t| t.of(i)).unwrap_or_default();
         hasher.number(times.len() as u64);
         times.iter().for_each(|&t| hasher.number(t));
     }
@@ -311,13 +311,13 @@ mod tests {
         requests.iter_mut().enumerate().for_each(|(i, (r, _))| r.request_id = 3 * i as u64);
         let mut tokens = TokenTimes::from_requests(requests.iter().map(|(_, times)| times));
         if ids {
-            let count = tokens.all().len() as u32;
+            let count = tokens.len() as u32;
             tokens = tokens.with_ids((0..count).collect());
         }
         Run {
             steps: vec![StepRecord {
                 end_ns: 5,
-                bucket: "decode-8".into(),
+                bucket: Some("decode-8".into()),
                 gpu_ns: Some(3),
                 ..StepRecord::default()
             }],

@@ -3,6 +3,7 @@
 //! All times are integer nanoseconds (`*_ns`) since the run's start on a monotonic clock.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -17,6 +18,7 @@ mod queueing;
 mod requests;
 mod step_times;
 mod steps;
+mod token_recorder;
 mod tokens;
 
 pub(crate) use compact::sorted as sorted_plans;
@@ -32,6 +34,7 @@ pub use meta::{
 };
 pub use step_times::StepTimes;
 pub use steps::{PlanRecord, StepRecord};
+pub use token_recorder::TokenRecorder;
 pub use tokens::{Incomplete, TokenTimes};
 
 /// A run: one workload served once by one backend.
@@ -111,7 +114,7 @@ pub struct RequestRecord {
     /// How it ended.
     pub status: Status,
     /// What served it, where the file says so.
-    pub backend: Option<String>,
+    pub backend: Option<Arc<str>>,
 }
 
 /// What can be wrong with a run on disk.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{RequestRecord, Status};
 use crate::files::{Column, FileError, Row, Table, TableWriter};
@@ -62,7 +63,7 @@ fn record(row: &Row<'_>, columns: &Columns) -> Result<RequestRecord, FileError> 
         decode_tokens: row.u32(decode)?,
         decode_tokens_actual: row.u32(actual)?,
         status: parse_status(row, status)?,
-        backend: columns.backend.map(|c| row.text(c).to_owned()).filter(|b| !b.is_empty()),
+        backend: columns.backend.map(|c| row.text(c)).filter(|b| !b.is_empty()).map(Arc::from),
     };
     // The file says some things twice; where they disagree, a definition differs from ours.
     if let Some(first_ns) = record.first_token_ns {
@@ -119,7 +120,7 @@ pub(super) fn table(records: &[RequestRecord]) -> TableWriter {
             r.decode_tokens.to_string(),
             r.decode_tokens_actual.to_string(),
             r.status.as_str().to_owned(),
-            r.backend.clone().unwrap_or_default(),
+            r.backend.as_deref().unwrap_or_default().to_owned(),
         ]);
     }
     table

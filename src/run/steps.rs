@@ -2,6 +2,7 @@
 //! tokens can be attributed.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::files::{FileError, Row, Table, TableWriter};
 
@@ -39,8 +40,8 @@ pub struct StepRecord {
     pub decode_sequences: u32,
     /// KV tokens that attention read.
     pub kv_tokens: u64,
-    /// Captured graph used; empty when launched eagerly.
-    pub bucket: String,
+    /// The size that it was padded to; `None` where steps are not padded.
+    pub bucket: Option<Arc<str>>,
     /// Time without work before the step.
     pub idle_before_ns: u64,
     /// Host: choosing the work.
@@ -104,7 +105,7 @@ pub(super) fn read_steps(path: &Path) -> Result<Vec<StepRecord>, FileError> {
             prefill_tokens: row.u32(prefill)?,
             decode_sequences: row.u32(decode)?,
             kv_tokens: row.u64(kv)?,
-            bucket: row.text(bucket).to_owned(),
+            bucket: Some(row.text(bucket)).filter(|b| !b.is_empty()).map(Arc::from),
             idle_before_ns: row.u64(idle)?,
             schedule_ns: row.u64(schedule)?,
             prepare_ns: row.u64(prepare)?,
@@ -146,7 +147,7 @@ pub(super) fn steps_table(records: &[StepRecord]) -> TableWriter {
             r.prefill_tokens.to_string(),
             r.decode_sequences.to_string(),
             r.kv_tokens.to_string(),
-            r.bucket.clone(),
+            r.bucket.as_deref().unwrap_or_default().to_owned(),
             r.idle_before_ns.to_string(),
             r.schedule_ns.to_string(),
             r.prepare_ns.to_string(),

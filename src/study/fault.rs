@@ -103,7 +103,7 @@ impl Fault {
             Self::PolicySwapped => {
                 engine.policy = match engine.policy {
                     Policy::Static => Policy::Sarathi,
-                    Policy::Sarathi => Policy::Static,
+                    _ => Policy::Static,
                 };
             }
             Self::Blocks(percent) => {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::block_tables::BlockTables;
 use crate::engine::{
     Clock, EngineConfig, ExecuteError, Executor, State, StepOutcome, StepPlan, StepSpans,
 };
@@ -26,13 +27,15 @@ pub(crate) struct CandleExecutor<'a> {
     steps: Steps<'a>,
     /// Known tokens of each request.
     known: Vec<Vec<u32>>,
+    tables: BlockTables,
 }
 
 impl<'a> CandleExecutor<'a> {
     /// The prompts of `workload`, for a model of `vocabulary` tokens.
     pub fn new(steps: Steps<'a>, workload: &Workload, vocabulary: usize) -> Self {
         let ids = workload.token_ids(vocabulary as u32);
-        Self { steps, known: ids.into_iter().map(Cow::into_owned).collect() }
+        let known = ids.into_iter().map(Cow::into_owned).collect();
+        Self { steps, known, tables: BlockTables::default() }
     }
 
     /// On the CPU, with an empty cache.
@@ -49,13 +52,12 @@ impl<'a> CandleExecutor<'a> {
     fn batch(&self, plan: &StepPlan, state: &State) -> Batch {
         let mut batch = Batch::default();
         for item in &plan.items {
-            let sequence = &state.sequences[item.request];
             let (from, to) = (item.context as usize, (item.context + item.tokens) as usize);
             batch.token_ids.extend_from_slice(&self.known[item.request][from..to]);
             batch.sequences.push(BatchSequence {
                 tokens: item.tokens,
                 context: item.context,
-                blocks: sequence.blocks.clone(),
+                blocks: self.tables.of(item.request).to_vec(),
                 emits: state.completes(item),
             });
         }
@@ -98,7 +100,7 @@ impl Steps<'_> {
                     gpu_ns: forward.gpu_ns()?,
                     ..StepSpans::default()
                 };
-                let bucket = bucket.to_string();
+                let bucket = Some(bucket.to_string().into());
                 Ok(StepOutcome { end_ns, spans, tokens, bucket, stopped: Vec::new() })
             }
         }
@@ -114,6 +116,7 @@ impl Executor for CandleExecutor<'_> {
         clock: &dyn Clock,
     ) -> Result<StepOutcome, ExecuteError> {
         let begun = clock.now();
+        self.tables.follow(plan, state);
         let batch = self.batch(plan, state);
         let outcome = self
             .steps

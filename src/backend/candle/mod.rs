@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::{Backend, BackendError, Kind, gpu, host_speed};
-use crate::engine::{EngineConfig, Launch, Limits, MonotonicClock, Served, serve};
+use crate::engine::{EngineConfig, Keep, Launch, Limits, MonotonicClock, Served, serve};
 use crate::model::{GpuForward, GpuLimits, ModelError, WeightSource};
 use crate::run::{
     self, Boundary, EngineBuild, Graphs, Host, HostSpeed, Run, RunMeta, StepRecord, Weights,
@@ -12,6 +12,7 @@ use crate::run::{
 use crate::stats::percentiles;
 use crate::workload::Workload;
 
+mod block_tables;
 mod executor;
 mod loaded;
 
@@ -173,7 +174,7 @@ impl Candle {
         let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
         let mut executor = self.executor(&loaded, workload).map_err(failed)?;
         let mut clock = MonotonicClock::start();
-        serve(workload, &engine, limits, &mut executor, &mut clock)
+        serve(workload, &engine, limits, Keep::Steps, &mut executor, &mut clock)
             .map_err(|error| BackendError::Failed(error.to_string()))
     }
 

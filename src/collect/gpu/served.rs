@@ -83,7 +83,7 @@ fn steps(run: &Run) -> Option<Vec<ServedStep>> {
     for (record, plans) in run.steps.iter().zip(run.plans_by_step()?) {
         idle.step(record.idle_before_ns);
         let sequences: Vec<(u32, u32)> = plans.iter().map(|plan| plan.sequence()).collect();
-        let bucket: StepSize = record.bucket.parse().ok()?;
+        let bucket: StepSize = record.bucket.as_deref()?.parse().ok()?;
         if !bucket.holds(StepSize::of_tokens(sequences.iter().map(|sequence| sequence.0))) {
             return None;
         }

@@ -2,20 +2,19 @@
 //! next. What engines did before continuous batching.
 
 use super::Draft;
-use crate::engine::plan::StepPlan;
-use crate::engine::state::State;
 
-pub(super) fn plan(state: &State) -> StepPlan {
-    let mut draft = Draft::new(state);
+pub(super) fn plan(draft: &mut Draft<'_>) {
+    let state = draft.state;
     if state.running.is_empty() {
-        gather(&mut draft);
+        gather(draft);
     }
-    let batch: Vec<usize> = state.running.iter().chain(&draft.plan.admitted).copied().collect();
     // Prompts go before decodes: a batch decodes in step.
     for decoding in [false, true] {
-        for &request in &batch {
+        let batch =
+            state.running.iter().chain(state.waiting.iter().take(draft.plan.admitted.len()));
+        for &request in batch {
             let sequence = &state.sequences[request];
-            if sequence.decoding() != decoding {
+            if sequence.busy || sequence.decoding() != decoding {
                 continue;
             }
             let chunk = draft.fitting(request, sequence.remaining());
@@ -27,7 +26,6 @@ pub(super) fn plan(state: &State) -> StepPlan {
             break;
         }
     }
-    draft.plan
 }
 
 /// As many waiting requests as sequences and blocks allow, each with room for its whole life, so that

@@ -146,6 +146,7 @@ impl Executor for Hybrid<'_> {
         };
         let end_ns = start_ns + spans.schedule_ns + spans.wait_ns;
         self.busy_until = (end_ns + spans.post_ns) as f64;
+        let bucket = Some(bucket.into());
         Ok(StepOutcome { end_ns, spans, bucket, ..StepOutcome::default() })
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::backend::{BackendError, Native};
 use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances, samples_of};
-use crate::engine::{VirtualClock, serve};
+use crate::engine::{Keep, VirtualClock, serve};
 use crate::run::Run;
 use crate::stats::percentiles;
 use crate::workload::Workload;
@@ -221,7 +221,8 @@ fn value(evidence: Evidence<'_>, truth: &Truth, known: Known) -> Result<Vec<f64>
         } else {
             let mut hybrid = Hybrid::new(truth, native.gpu()?, known, seed);
             let mut clock = VirtualClock::default();
-            serve(workload, native.scheduler(), native.limits(), &mut hybrid, &mut clock)
+            let (engine, limits) = (native.scheduler(), native.limits());
+            serve(workload, engine, limits, Keep::Steps, &mut hybrid, &mut clock)
                 .map_err(|error| failed(error.to_string()))?
                 .run
         };

@@ -61,7 +61,8 @@ impl Truth {
             let failed = |error: PredictError| fault(error.to_string());
             let predicted = predictor.parts(&sequences, idle).map_err(failed)?;
             let gpu = gpu as f64 * intact.busy_share(&sequences).map_err(failed)?;
-            truth.by_bucket.entry(record.bucket.clone()).or_default().push(number);
+            let bucket = record.bucket.as_deref().unwrap_or_default();
+            truth.by_bucket.entry(bucket.to_owned()).or_default().push(number);
             truth.steps.push(TrueStep {
                 items,
                 times: StepParts {

@@ -6,8 +6,19 @@ use super::*;
 use crate::run::Status;
 use crate::workload::{Request, Workload};
 
-/// Steps of 1 ms and 10 us a token.
-struct Fixed;
+mod fleet;
+mod policies;
+mod reference;
+
+/// Steps of 1 ms, 10 us a token and 7 ns a token of context.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Fixed;
+
+impl Fixed {
+    fn end(sequences: u32, tokens: u32, context: u64, start_ns: u64) -> u64 {
+        start_ns + 1_000_000 + u64::from(tokens) * 10_000 + context * 7 + u64::from(sequences)
+    }
+}
 
 impl Executor for Fixed {
     fn execute(
@@ -17,15 +28,34 @@ impl Executor for Fixed {
         start_ns: u64,
         _: &dyn Clock,
     ) -> Result<StepOutcome, ExecuteError> {
-        let tokens: u32 = plan.items.iter().map(|item| item.tokens).sum();
-        let end_ns = start_ns + 1_000_000 + u64::from(tokens) * 10_000;
+        let tokens = plan.items.iter().map(|item| item.tokens).sum();
+        let context = plan.items.iter().map(|item| u64::from(item.context)).sum();
+        let end_ns = Self::end(plan.items.len() as u32, tokens, context, start_ns);
         Ok(StepOutcome { end_ns, ..StepOutcome::default() })
+    }
+
+    fn decode(
+        &mut self,
+        step: DecodeStep,
+        start_ns: u64,
+    ) -> Option<Result<(u64, StepSpans), ExecuteError>> {
+        let end = Self::end(step.sequences, step.sequences, step.context, start_ns);
+        Some(Ok((end, StepSpans::default())))
     }
 }
 
+const LIMITS: Limits = Limits { max_positions: Some(4096), eos: None };
+
 fn run(workload: &Workload, config: &EngineConfig) -> Served {
-    let limits = Limits { max_positions: Some(4096), eos: None };
-    serve(workload, config, limits, &mut Fixed, &mut VirtualClock::default()).unwrap()
+    let mut clock = VirtualClock::default();
+    serve(workload, config, LIMITS, Keep::Steps, &mut Fixed, &mut clock).unwrap()
+}
+
+/// Whether the engine can ever serve a request.
+fn servable(config: &EngineConfig, request: &Request) -> bool {
+    let (prompt, output) = (request.prefill_tokens, request.decode_tokens);
+    config.blocks_of_request(prompt, output) <= config.kv_blocks.unwrap()
+        && config.policy.tokens_at_once(prompt, output) <= config.chunk_tokens
 }
 
 prop_compose! {
@@ -40,9 +70,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_config()(is_static: bool, chunk_tokens in 1_u32..64, max_sequences in 1_u32..8, kv_block_tokens in 1_u32..20, kv_blocks in 5_u32..60, kv_watermark_bp in 0_u32..2000) -> EngineConfig {
+    fn any_config()(policy in 0..Policy::ALL.len(), chunk_tokens in 1_u32..120, max_sequences in 1_u32..8, kv_block_tokens in 1_u32..90, kv_blocks in 5_u32..60, kv_watermark_bp in 0_u32..2000) -> EngineConfig {
         EngineConfig {
-            policy: if is_static { Policy::Static } else { Policy::Sarathi },
+            policy: Policy::ALL[policy],
             chunk_tokens, max_sequences, kv_block_tokens, kv_blocks: Some(kv_blocks), kv_watermark_bp,
             launch: Launch::Eager,
             ignore_eos: true,
@@ -59,8 +89,7 @@ proptest! {
     fn every_request_is_served_once_or_refused_and_none_starves(workload in any_workload(), config in any_config()) {
         let served = run(&workload, &config);
         for (record, request) in served.run.requests.iter().zip(&workload.requests) {
-            let blocks = config.blocks_of_request(request.prefill_tokens, request.decode_tokens);
-            if blocks <= config.kv_blocks.unwrap() {
+            if servable(&config, request) {
                 prop_assert_eq!(record.status, Status::Ok);
                 prop_assert_eq!(record.decode_tokens_actual, request.decode_tokens);
                 prop_assert!(record.first_token_ns.unwrap() > request.arrival_ns);
@@ -72,22 +101,20 @@ proptest! {
     }
 
     #[test]
-    fn all_blocks_are_free_in_the_end_and_never_held_twice(workload in any_workload(), config in any_config()) {
+    fn all_blocks_are_free_in_the_end_and_as_many_are_held_as_are_not(workload in any_workload(), config in any_config()) {
         let total = config.kv_blocks.unwrap();
         let sequences = workload.requests.iter().map(|r| Sequence::new(r.prefill_tokens, r.decode_tokens));
         let mut state = State::new(config.clone(), sequences.collect(), total);
-        let fits = |r: &Request| config.blocks_of_request(r.prefill_tokens, r.decode_tokens) <= total;
-        state.waiting = (0..workload.requests.len()).filter(|&i| fits(&workload.requests[i])).collect();
-        while let Some(next) = plan(&state) {
-            prop_assert_eq!(&plan(&state.clone()).unwrap(), &next);
+        state.waiting = (0..workload.requests.len()).filter(|&i| servable(&config, &workload.requests[i])).collect();
+        let (mut next, mut again) = (StepPlan::default(), StepPlan::default());
+        while plan(&state, &mut next) {
+            plan(&state.clone(), &mut again);
+            prop_assert_eq!(&again, &next);
             state.begin(&next).unwrap();
-            let mut held: Vec<u32> = state.sequences.iter().flat_map(|s| s.blocks.iter().copied()).collect();
-            prop_assert_eq!(held.len() as u32 + state.blocks.free(), total);
-            held.sort_unstable();
-            held.dedup();
-            prop_assert_eq!(held.len() as u32 + state.blocks.free(), total);
+            let held: u32 = state.sequences.iter().map(|s| s.blocks).sum();
+            prop_assert_eq!(held + state.blocks.free(), total);
             for sequence in &state.sequences {
-                prop_assert!(config.blocks_for(sequence.computed) <= sequence.blocks.len() as u32 || sequence.ended.is_some());
+                prop_assert!(config.blocks_for(sequence.computed) <= sequence.blocks || sequence.ended.is_some());
             }
             state.commit(&next, |_, _| false);
         }
@@ -101,7 +128,8 @@ proptest! {
             prop_assert!(pair[0].end_ns <= pair[1].start_ns);
         }
         let ends: std::collections::HashSet<u64> = served.run.steps.iter().map(|s| s.end_ns).collect();
-        prop_assert!(served.run.tokens.unwrap().all().iter().all(|t| ends.contains(t)));
+        let tokens = served.run.tokens.unwrap();
+        prop_assert!((0..tokens.requests()).flat_map(|i| tokens.iter(i)).all(|t| ends.contains(&t)));
     }
 }
 
@@ -116,7 +144,7 @@ fn requests(lengths: &[(u32, u32)]) -> Workload {
     Workload { requests: lengths.iter().enumerate().map(request).collect(), ..Workload::default() }
 }
 
-fn config(policy: Policy, chunk_tokens: u32, kv_blocks: u32) -> EngineConfig {
+pub(crate) fn config(policy: Policy, chunk_tokens: u32, kv_blocks: u32) -> EngineConfig {
     EngineConfig {
         policy,
         chunk_tokens,
@@ -206,7 +234,8 @@ fn a_text_ends_with_its_last_token_unless_the_engine_ignores_it() {
         let limits = Limits { max_positions: None, eos: Some(7) };
         let workload = requests(&[(4, 5), (6, 5)]);
         let mut clock = VirtualClock::default();
-        let served = serve(&workload, &config, limits, &mut Seven, &mut clock).unwrap();
+        let served =
+            serve(&workload, &config, limits, Keep::Steps, &mut Seven, &mut clock).unwrap();
         for request in &served.run.requests {
             assert_eq!((request.status, request.decode_tokens_actual), (Status::Ok, expected));
         }
