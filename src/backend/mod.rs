@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::run::{Run, RunError};
 use crate::workload::Workload;
 
+mod bundle;
 #[cfg(feature = "candle")]
 pub(crate) mod candle;
 #[cfg(feature = "candle")]
@@ -18,7 +19,9 @@ mod registry;
 mod served;
 #[cfg(feature = "candle")]
 mod transformers;
+pub mod vidur;
 
+pub use bundle::{Bundle, unservable};
 #[cfg(feature = "candle")]
 pub use candle::{Candle, LoadedModel, Warmup, host, now};
 pub use native::Native;

@@ -1,7 +1,7 @@
 //! simgate's own simulator: the shared engine with a predicting executor on a virtual clock.
 
 use super::{Backend, BackendError, Kind};
-use crate::engine::{EngineConfig, Keep, Limits, VirtualClock, serve};
+use crate::engine::{Cluster, EngineConfig, Keep, Limits, serve_cluster};
 use crate::model::ModelConfig;
 use crate::predict::{GpuPredictor, PredictingExecutor, Predictor};
 use crate::profile::Profile;
@@ -14,6 +14,7 @@ pub struct Native {
     engine: EngineConfig,
     /// What the scheduler does, where that is not what `engine` says.
     scheduler: Option<EngineConfig>,
+    cluster: Cluster,
     limits: Limits,
     model_hash: String,
     /// For each request of the workload, the tokens after which its text ends.
@@ -36,10 +37,24 @@ impl Native {
             predictor,
             engine,
             scheduler: None,
+            cluster: Cluster::default(),
             limits: Limits { max_positions: Some(model.max_positions), eos: model.eos },
             model_hash: model.hash(),
             lengths: None,
         })
+    }
+
+    /// The same engine several times over, behind a router.
+    ///
+    /// # Errors
+    /// Engines of several devices: a profile is of one, and holds no collectives.
+    pub fn on(mut self, cluster: Cluster) -> Result<Self, BackendError> {
+        if cluster.tensor_parallel.max(cluster.pipeline_parallel) > 1 {
+            let problem = "the profile is of one device, without collectives: tensor and pipeline parallelism are predicted from a Vidur bundle, as `native: { bundle: DIR }`";
+            return Err(BackendError::Failed(problem.to_owned()));
+        }
+        self.cluster = cluster;
+        Ok(self)
     }
 
     /// The predictor, where it is one of a GPU: its steps can be taken apart.
@@ -90,20 +105,23 @@ impl Native {
         workload: &Workload,
         seed: u32,
         scale: f64,
+        keep: Keep,
     ) -> Result<Run, BackendError> {
-        let mut executor =
-            PredictingExecutor::new(&self.predictor, u64::from(seed), self.lengths.as_deref())
-                .scaled(scale);
-        let mut clock = VirtualClock::default();
-        let served =
-            serve(workload, self.scheduler(), self.limits, Keep::Steps, &mut executor, &mut clock)
-                .map_err(|error| BackendError::Failed(error.to_string()))?;
+        let seed = u64::from(seed);
+        let executor = |replica| {
+            // Replicas draw residuals of their own.
+            let seed = seed + (u64::from(replica) << 32);
+            PredictingExecutor::new(&self.predictor, seed, self.lengths.as_deref()).scaled(scale)
+        };
+        let (engine, limits) = (self.scheduler(), self.limits);
+        let served = serve_cluster(workload, engine, self.cluster, limits, keep, seed, executor)
+            .map_err(|error| BackendError::Failed(error.to_string()))?;
         let mut meta = RunMeta::new(NATIVE, Boundary::Engine);
         meta.hashes.model_config = Some(self.model_hash.clone());
         meta.hashes.workload = Some(workload.hash());
         meta.hashes.engine = Some(self.engine.hash());
         meta.kv_blocks = Some(self.engine.resolve_kv_blocks(workload));
-        meta.repeat = Some(seed);
+        meta.repeat = Some(seed as u32);
         Ok(Run { meta: Some(meta), ..served.run })
     }
 }
@@ -114,6 +132,6 @@ impl Backend for Native {
     }
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
-        self.run_scaled(workload, repeat, 1.0)
+        self.run_scaled(workload, repeat, 1.0, Keep::Steps)
     }
 }

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::compare::{Distance, Figure, Tolerances};
-use crate::engine::EngineConfig;
+use crate::engine::{Cluster, EngineConfig};
 use crate::files::{FileError, read_text};
 use crate::run::Boundary;
-use crate::workload::Recipe;
+use crate::workload::{Recipe, VidurTrace};
 
 mod diagnostics;
 mod scalar;
@@ -22,7 +22,7 @@ mod units;
 mod validate;
 
 pub use diagnostics::{Diagnostics, Problem};
-pub use units::parse_tolerance;
+pub use units::{parse_duration, parse_percent, parse_tolerance};
 
 /// A case, checked.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Case {
     pub workload: WorkloadSource,
     /// The engine that both sides share.
     pub engine: Option<EngineConfig>,
+    /// How many engines there are, and over how many devices.
+    pub cluster: Cluster,
     /// The side that is believed.
     pub real: Side,
     /// The side that is judged.
@@ -68,6 +70,15 @@ pub struct Case {
 pub enum WorkloadSource {
     /// A workload directory; relative to the case file or the project.
     Dir(PathBuf),
+    /// A trace of Vidur; relative to the case file or the project.
+    Trace {
+        /// The file.
+        file: PathBuf,
+        /// How it is scaled.
+        scaled: VidurTrace,
+        /// Only so many requests.
+        requests: Option<u32>,
+    },
     /// A recipe.
     Recipe(Recipe),
 }
@@ -95,6 +106,11 @@ pub enum Side {
         /// Seeds to run.
         seeds: u32,
     },
+    /// simgate's own engine, with step times from a profile bundle of Vidur; relative to the case file or the
+    /// project.
+    Bundle(PathBuf),
+    /// Vidur as it is, from its profile bundle; likewise.
+    Vidur(PathBuf),
     /// Run directories.
     Recorded {
         /// Each one run, or a folder of repeats; relative to the case file or the project.
@@ -138,7 +154,8 @@ impl Side {
             Self::Candle { .. } => "candle",
             Self::Transformers => "transformers",
             Self::Itself => "itself",
-            Self::Native { .. } => "native",
+            Self::Native { .. } | Self::Bundle(_) => "native",
+            Self::Vidur(_) => "vidur",
             Self::Recorded { .. } => "recorded",
             Self::Registered { .. } => "registered",
             Self::Import { .. } => "import",
@@ -161,6 +178,14 @@ pub enum CaseError {
 }
 
 impl Case {
+    /// The Vidur bundle that one of its sides is predicted from.
+    pub fn bundle(&self) -> Option<&Path> {
+        [&self.sim, &self.real].into_iter().find_map(|side| match side {
+            Side::Bundle(bundle) | Side::Vidur(bundle) => Some(bundle.as_path()),
+            _ => None,
+        })
+    }
+
     /// Whether anything but structure is judged.
     pub fn is_gated(&self) -> bool {
         !self.tolerances.is_none() || !self.distances.is_empty()

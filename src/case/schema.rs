@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::scalar::{At, Scalar};
 use super::units::{Count, Duration, Number, Percent, Rate, Seed};
-use crate::engine::{Launch, Policy};
+use crate::engine::{Launch, Policy, Router};
 use crate::run::Boundary;
 
 /// A key that is there has a value: `tolerance:` with nothing behind it must not switch a gate off.
@@ -38,6 +38,9 @@ pub struct CaseFile {
     /// The engine both sides share. Required where a side is candle or native.
     #[serde(default, deserialize_with = "given")]
     pub(super) engine: Option<At<EngineFile>>,
+    /// Several engines behind a router, or engines over several devices. One engine on one device when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) cluster: Option<At<ClusterFile>>,
     /// The side that is believed.
     pub(super) real: At<SideFile>,
     /// The side that is judged.
@@ -65,13 +68,16 @@ pub struct CaseFile {
     pub(super) allow_boundary_mismatch: Option<At<String>>,
 }
 
-/// A workload directory, or a recipe.
+/// A workload directory, a trace, or a recipe.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadFile {
     /// A workload directory; excludes every other key.
     #[serde(default, deserialize_with = "given")]
     pub(super) dir: Option<At<String>>,
+    /// A trace file of another tool; excludes every other key.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) trace: Option<At<TraceFile>>,
     /// What users send.
     #[serde(default, deserialize_with = "given")]
     pub(super) prompts: Option<PromptsFile>,
@@ -87,6 +93,39 @@ pub struct WorkloadFile {
     /// Seed of everything drawn; 0 when absent.
     #[serde(default, deserialize_with = "given")]
     pub(super) seed: Option<Scalar<Seed>>,
+}
+
+/// A trace: when requests came, and how long they were.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TraceFile {
+    /// The file.
+    pub(super) file: At<String>,
+    /// Its format.
+    pub(super) format: TraceFormatFile,
+    /// Arrival times are multiplied by it; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) time_scale: Option<Scalar<Number>>,
+    /// Prompt tokens are multiplied by it, and cut to whole ones; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) prefill_scale: Option<Scalar<Number>>,
+    /// Output tokens are multiplied by it, and cut to whole ones; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) decode_scale: Option<Scalar<Number>>,
+    /// Most tokens of a request: what is beyond is cut from its prompt.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) max_tokens: Option<Scalar<Count>>,
+    /// Only so many requests, from the first on; all when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) requests: Option<Scalar<Count>>,
+}
+
+/// Formats of traces.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceFormatFile {
+    /// Vidur's CSV: `arrived_at` in s, `num_prefill_tokens`, `num_decode_tokens`.
+    Vidur,
 }
 
 /// Prompts from a file, or of drawn lengths.
@@ -192,6 +231,24 @@ pub struct EngineFile {
     pub(super) ignore_eos: bool,
 }
 
+/// Several engines, or engines over several devices.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterFile {
+    /// Engines, each with the KV blocks of `engine:`; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) replicas: Option<Scalar<Count>>,
+    /// Which replica gets a request; `round_robin` when absent.
+    #[serde(default)]
+    pub(super) router: Router,
+    /// Devices that share each layer; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) tensor_parallel: Option<Scalar<Count>>,
+    /// Stages that share the layers out; 1 when absent.
+    #[serde(default, deserialize_with = "given")]
+    pub(super) pipeline_parallel: Option<Scalar<Count>>,
+}
+
 /// Who serves the workload.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
@@ -206,10 +263,19 @@ pub enum SideFile {
     /// simgate's own simulator.
     Native {
         /// `hardware/model` of a profile under `baselines/`, or `here` to collect one first.
-        profile: At<String>,
+        #[serde(default, deserialize_with = "given")]
+        profile: Option<At<String>>,
+        /// A profile bundle of Vidur, in place of `profile`.
+        #[serde(default, deserialize_with = "given")]
+        bundle: Option<At<String>>,
         /// Seeds to run; 16 when absent.
         #[serde(default, deserialize_with = "given")]
         seeds: Option<Scalar<Count>>,
+    },
+    /// Vidur as it is, from its profile bundle: its clock, its schedulers and their quirks.
+    Vidur {
+        /// The bundle: profiling CSVs, fitted tables, or both.
+        bundle: At<String>,
     },
     /// Run directories.
     Recorded {

@@ -136,11 +136,27 @@ impl Unit for Number {
 /// # Errors
 /// What would be right.
 pub fn parse_tolerance(text: &str) -> Result<crate::compare::Tolerance, String> {
-    let fraction = Percent::parse(text).ok_or_else(|| {
-        format!("`{text}` is not a percentage: write it as {}", Percent::EXAMPLES)
-    })?;
+    let fraction = parse_percent(text)?;
     crate::compare::Tolerance::from_fraction(fraction)
         .ok_or_else(|| format!("`{text}` is no tolerance: it lies above 0% and below 100%"))
+}
+
+/// A duration as the command line takes it, in ns.
+///
+/// # Errors
+/// What would be right.
+pub fn parse_duration(text: &str) -> Result<u64, String> {
+    Duration::parse(text)
+        .ok_or_else(|| format!("`{text}` is not a duration: write it as {}", Duration::EXAMPLES))
+}
+
+/// A percentage as the command line takes it, as a fraction.
+///
+/// # Errors
+/// What would be right.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    Percent::parse(text)
+        .ok_or_else(|| format!("`{text}` is not a percentage: write it as {}", Percent::EXAMPLES))
 }
 
 #[cfg(test)]

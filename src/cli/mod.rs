@@ -12,6 +12,7 @@ use simgate::gate::{CaseFile, Gate, Settings};
 mod accept;
 #[cfg(feature = "candle")]
 mod bench;
+mod capacity;
 mod check;
 mod compare;
 mod errors;
@@ -28,6 +29,7 @@ mod report;
 mod serve;
 mod spread;
 mod trace;
+mod vidur;
 
 /// Exit code of a gate that holds.
 const WITHIN: u8 = 0;
@@ -78,8 +80,10 @@ enum Command {
     Explain(explain::Explain),
     Ablations(explain::Ablations),
     Power(power::Power),
+    Capacity(capacity::Capacity),
     Report(report::ReportCommand),
     Trace(trace::Trace),
+    Vidur(vidur::VidurCommand),
     #[cfg(feature = "candle")]
     Bench(bench::Bench),
     /// Print the JSON Schema of a case file
@@ -169,8 +173,10 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Ablations(ablations) => ablations.run(),
         Command::Power(power) => power.run(),
+        Command::Capacity(capacity) => capacity.run(),
         Command::Report(report) => report.run(),
         Command::Trace(trace) => trace.run(),
+        Command::Vidur(vidur) => vidur.run(),
         #[cfg(feature = "candle")]
         Command::RecordProcess(process) => process.run(),
         #[cfg(feature = "candle")]

@@ -1,7 +1,7 @@
 //! How long work gets on: a bar on a terminal, plain lines elsewhere.
 
-use std::cell::RefCell;
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Bar {
     bar: Option<ProgressBar>,
     /// What was last said where there is no terminal.
-    said: RefCell<String>,
+    said: Mutex<String>,
 }
 
 impl Bar {
@@ -21,7 +21,7 @@ impl Bar {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, said: RefCell::default() }
+        Self { bar, said: Mutex::default() }
     }
 
     /// `done` of `all` parts of `what`, which serves `whom`.
@@ -34,11 +34,13 @@ impl Bar {
                 bar.set_position(done);
             }
             // One line for each kind of work, not for each part of it.
-            None if *self.said.borrow() != message => {
-                eprintln!("{message}");
-                self.said.replace(message);
+            None => {
+                let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                if *said != message {
+                    eprintln!("{message}");
+                    *said = message;
+                }
             }
-            None => {}
         }
     }
 

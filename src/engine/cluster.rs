@@ -60,11 +60,13 @@ impl Cluster {
             * u64::from(self.pipeline_parallel)
     }
 
-    /// Adds the settings to a hash, in their order here.
-    pub fn hash_into(self, hasher: &mut Hasher) {
+    /// SHA-256 over the settings.
+    pub fn hash(self) -> String {
+        let mut hasher = Hasher::new("simgate cluster v1");
         hasher.text(self.router.as_str());
         for number in [self.replicas, self.tensor_parallel, self.pipeline_parallel] {
             hasher.number(u64::from(number));
         }
+        hasher.finish()
     }
 }

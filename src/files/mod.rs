@@ -1,4 +1,4 @@
-//! Files without domain words: whole reads (plain or `.zst`), CSV tables, hashes, and directories
+//! Files without domain words: whole reads (plain, `.zst` or `.gz`), CSV tables, hashes, and directories
 //! that appear complete or not at all. Every room that touches the disk goes through here.
 
 use std::fs;
@@ -9,6 +9,7 @@ use thiserror::Error;
 
 mod atomic;
 mod digest;
+mod number;
 mod size;
 mod table;
 
@@ -172,21 +173,35 @@ fn is_file(path: &Path) -> Result<bool, FileError> {
     }
 }
 
-/// Reads a whole file as text, unpacking it when its name ends in `.zst`.
+/// Reads a whole file, unpacking it when its name ends in `.zst` or `.gz`.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+    let bytes = fs::read(path).map_err(|e| FileError::io("read", path, e))?;
+    let unpacked = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("zst") => zstd::decode_all(&bytes[..]),
+        Some("gz") => gunzip(&bytes),
+        _ => return Ok(bytes),
+    };
+    unpacked.map_err(|e| FileError::io("unpack", path, e))
+}
+
+fn gunzip(packed: &[u8]) -> io::Result<Vec<u8>> {
+    // The last four bytes are the unpacked size. It only saves moves of the buffer, so a false one is harmless,
+    // but no reason to take much memory: deflate packs a thousandfold at most.
+    let size = packed.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+    let mut bytes = Vec::with_capacity(size.min(packed.len().saturating_mul(1032)));
+    flate2::bufread::MultiGzDecoder::new(packed).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a whole file as text, unpacking it when its name ends in `.zst` or `.gz`.
 ///
 /// # Errors
 /// [`FileError::Io`], or [`FileError::NotUtf8`] with the first bad line.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    let bytes = if path.extension().is_some_and(|e| e == "zst") {
-        let file = fs::File::open(path).map_err(|e| FileError::io("read", path, e))?;
-        let mut bytes = Vec::new();
-        zstd::Decoder::new(file)
-            .and_then(|mut decoder| decoder.read_to_end(&mut bytes))
-            .map_err(|e| FileError::io("unpack", path, e))?;
-        bytes
-    } else {
-        fs::read(path).map_err(|e| FileError::io("read", path, e))?
-    };
+    let bytes = read_bytes(path)?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + valid.iter().filter(|&&b| b == b'\n').count() as u64;
@@ -231,6 +246,21 @@ mod tests {
             write_inside(&path, b"x,y\n1,2\n").unwrap();
             assert_eq!(read_text(&path).unwrap(), "x,y\n1,2\n");
         }
+    }
+
+    #[test]
+    fn a_gzip_file_is_unpacked_and_a_broken_one_named() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv.gz");
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"x\n1\n").unwrap();
+        let packed = encoder.finish().unwrap();
+        fs::write(&path, &packed).unwrap();
+        assert_eq!(read_text(&path).unwrap(), "x\n1\n");
+        fs::write(&path, &packed[..packed.len() - 9]).unwrap();
+        let message = read_text(&path).unwrap_err().to_string();
+        assert!(message.contains("cannot unpack") && message.contains("a.csv.gz"), "{message}");
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Table {
         Ok(Self { path: path.to_owned(), text, header })
     }
 
+    /// The names of all columns, in file order.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
     /// The column called `name`.
     ///
     /// # Errors

@@ -113,8 +113,9 @@ impl Stage<'_> {
         let engine = self.model.engine()?;
         let stops_early = !engine.ignore_eos && fault != Some(Fault::EarlyStopIgnored);
         let scheduler = fault.map(|fault| fault.scheduler(&engine));
-        let mut native =
-            Native::new(profile, &self.model.config()?, engine).map_err(no_prediction)?;
+        let mut native = Native::new(profile, &self.model.config()?, engine)
+            .and_then(|native| native.on(self.case.cluster))
+            .map_err(no_prediction)?;
         if let Some(scheduler) = scheduler {
             native = native.scheduled_as(scheduler);
         }

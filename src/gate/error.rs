@@ -9,7 +9,7 @@ use crate::backend::BackendError;
 use crate::case::CaseError;
 use crate::compare::CompareError;
 use crate::model::ModelError;
-use crate::profile::ProfileError;
+use crate::profile::{ProfileError, vidur::VidurError};
 use crate::run::{Boundary, RunError};
 use crate::workload::WorkloadError;
 
@@ -107,6 +107,14 @@ pub enum GateError {
         /// The side's word.
         word: &'static str,
     },
+    /// A case whose sim side cannot be asked about other rates and settings.
+    #[error(
+        "`sim: {word}` tells nothing of other rates and settings: only a `sim: {{ native: .. }}` side does"
+    )]
+    NotNative {
+        /// The side's word.
+        word: &'static str,
+    },
     /// A recording without a repeat whose steps were timed.
     #[error("{}: no repeat here has its steps timed on the GPU: record the case on a GPU", dir.display())]
     NoTrace {
@@ -176,6 +184,9 @@ pub enum GateError {
     /// A missing or faulty profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// A faulty Vidur bundle.
+    #[error(transparent)]
+    Vidur(#[from] VidurError),
     /// A profile that could not be measured.
     #[cfg(feature = "candle")]
     #[error(transparent)]

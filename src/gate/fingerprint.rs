@@ -11,8 +11,9 @@ use super::paths::resolve;
 use super::{Context, GateError, RECORDING};
 use crate::case::{Case, Side, WorkloadSource};
 use crate::compare;
+use crate::engine::Cluster;
 use crate::files::{Hasher, find, read_text, sha256_hex};
-use crate::profile;
+use crate::profile::{self, vidur};
 use crate::run;
 use crate::workload::{self, Arrivals, Lengths, Prompts, Workload};
 
@@ -60,9 +61,17 @@ impl Fingerprints {
         if let Some(engine) = &case.engine {
             all.add("engine", Some(&case_file), &engine.hash());
         }
+        if case.cluster != Cluster::default() {
+            all.add("cluster", Some(&case_file), &case.cluster.hash());
+        }
         if case.model.is_some() && model.folder()?.is_dir() {
             let file = model.folder()?.join("config.json");
-            all.add("model", Some(&seen(&file)), &model.config()?.hash());
+            all.add("model", Some(&seen(&file)), &model.hash()?);
+        }
+        if let Some(bundle) = case.bundle() {
+            for file in vidur::files(&resolve(case, bundle, context)?)? {
+                all.add("profile", Some(&seen(&file)), &content(&file)?);
+            }
         }
         if let Side::Native { profile, .. } = &case.sim
             && let Some(dir) = model.profile_dir(profile)
@@ -166,7 +175,7 @@ impl Fingerprint {
     /// The file, or the part of it.
     fn place(&self) -> String {
         let file = self.file.as_deref().unwrap_or("");
-        let part_of_case = matches!(&*self.what, "engine" | "workload");
+        let part_of_case = matches!(&*self.what, "engine" | "workload" | "cluster");
         if part_of_case && is_case(file) {
             return format!("`{}:` in {file}", self.what);
         }
@@ -217,6 +226,7 @@ fn workload_files(
     };
     let recipe = match &case.workload {
         WorkloadSource::Dir(dir) => return in_dir(dir),
+        WorkloadSource::Trace { file, .. } => return Ok(vec![resolve(case, file, context)?]),
         WorkloadSource::Recipe(recipe) => recipe,
     };
     let mut files = Vec::new();

@@ -17,6 +17,7 @@ use crate::run::Boundary;
 
 mod accept;
 mod anew;
+mod bundle;
 mod discover;
 mod error;
 mod explain;
@@ -36,6 +37,7 @@ mod runs;
 mod serve;
 mod settings;
 mod sides;
+mod sim_parts;
 mod snapshot;
 #[cfg(feature = "candle")]
 mod tokenizer;
@@ -55,6 +57,7 @@ pub use recording::{Criterion, RECORDING, Recipe, RecordedRun, Recording};
 pub use serve::{RecordedCase, Role};
 pub use settings::Settings;
 pub use sides::load_recorded;
+pub use sim_parts::{SimParts, Simulator};
 pub use snapshot::Drift;
 
 /// Folder of measured profiles among the baselines of one hardware; it holds no snapshots of cases.

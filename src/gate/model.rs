@@ -14,9 +14,9 @@ use super::{Context, GateError, PROFILES};
 use crate::backend::LoadedModel;
 use crate::case::Case;
 use crate::engine::EngineConfig;
-use crate::model::ModelConfig;
 #[cfg(feature = "candle")]
 use crate::model::Placement;
+use crate::model::{ModelConfig, ModelShape};
 use crate::profile::{Profile, ProfileError};
 use crate::workload::Workload;
 
@@ -85,6 +85,19 @@ impl<'a> CaseModel<'a> {
 
     pub fn config(&self) -> Result<ModelConfig, GateError> {
         Ok(ModelConfig::read(&self.folder()?)?)
+    }
+
+    /// SHA-256 of the architecture: of what the engine computes, or of the sizes that a bundle is held against.
+    pub fn hash(&self) -> Result<String, GateError> {
+        match self.case.bundle() {
+            Some(_) => Ok(self.shape()?.hash()),
+            None => Ok(self.config()?.hash()),
+        }
+    }
+
+    /// The model's sizes.
+    pub fn shape(&self) -> Result<ModelShape, GateError> {
+        Ok(ModelShape::read(&self.folder()?)?)
     }
 
     /// The case's engine, which validation demands wherever a side needs it.

@@ -115,6 +115,17 @@ impl<'a> Stage<'a> {
                 origin = Origin::Computed;
                 (self.native(profile, *seeds, real, context.settings.fault)?, None)
             }
+            Side::Bundle(bundle) => {
+                origin = Origin::Computed;
+                (self.bundled(bundle)?, None)
+            }
+            Side::Vidur(bundle) => {
+                origin = Origin::Computed;
+                (self.vidur(bundle)?, None)
+            }
+            Side::Import { format, files, boundary } => {
+                (self.imported(format.as_deref(), files)?, *boundary)
+            }
             Side::Registered { name, repeats, boundary } => {
                 let (runs, kind) =
                     runs::registered(name, *repeats, case.live_only, workload, context)?;
@@ -208,7 +219,7 @@ impl<'a> Stage<'a> {
             workload: Some(self.workload.hash()),
             engine: self.case.engine.as_ref().map(EngineConfig::hash),
             model_config: match self.case.model {
-                Some(_) => self.model.config().ok().map(|config| config.hash()),
+                Some(_) => self.model.hash().ok(),
                 None => None,
             },
             ..run::Hashes::default()

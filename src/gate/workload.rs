@@ -16,6 +16,10 @@ pub(super) fn workload(
 ) -> Result<Workload, GateError> {
     let recipe = match &case.workload {
         WorkloadSource::Dir(dir) => return Ok(workload::read(&resolve(case, dir, context)?)?),
+        WorkloadSource::Trace { file, scaled, requests } => {
+            let path = resolve(case, file, context)?;
+            return Ok(first(workload::read_vidur(&path, *scaled)?, *requests, &path)?);
+        }
         WorkloadSource::Recipe(recipe) => recipe,
     };
     let find = |path: &Path| {
@@ -25,6 +29,21 @@ pub(super) fn workload(
     with_tokenizer(case, model, |tokenizer| {
         Ok(workload::generate(recipe, &Sources { resolve: &find, tokenizer })?)
     })
+}
+
+/// The first `asked` requests of the workload in `path`, or all.
+pub(super) fn first(
+    mut workload: Workload,
+    asked: Option<u32>,
+    path: &Path,
+) -> Result<Workload, WorkloadError> {
+    let Some(asked) = asked.map(|asked| asked as usize) else { return Ok(workload) };
+    let requests = workload.requests.len();
+    if requests < asked {
+        return Err(WorkloadError::ShortTrace { path: path.to_owned(), requests, asked });
+    }
+    workload.requests.truncate(asked);
+    Ok(workload)
 }
 
 #[cfg(feature = "candle")]

@@ -172,23 +172,31 @@ impl AttentionWork {
 /// Blocks that start in order, each in the slot that is free first.
 struct Schedule {
     slots: u32,
-    /// When each busy slot is free; only as many as there are blocks.
+    /// When the first blocks end, as long as each has a slot of its own.
+    first: Vec<Reverse<u32>>,
+    /// When each slot is free, once there are more blocks than slots.
     free: BinaryHeap<Reverse<u32>>,
     work: KernelWork,
 }
 
 impl Schedule {
     fn new(slots: u32) -> Self {
-        Self { slots, free: BinaryHeap::new(), work: KernelWork::default() }
+        Self { slots, first: Vec::new(), free: BinaryHeap::new(), work: KernelWork::default() }
     }
 
     fn add(&mut self, tiles: u32) {
-        let start = match self.free.len() < self.slots as usize {
-            true => 0,
-            false => self.free.pop().map_or(0, |Reverse(at)| at),
+        let end = if self.work.blocks < self.slots {
+            self.first.push(Reverse(1 + tiles));
+            1 + tiles
+        } else {
+            if !self.first.is_empty() {
+                self.free = std::mem::take(&mut self.first).into();
+            }
+            let start = self.free.pop().map_or(0, |Reverse(at)| at);
+            let end = start + 1 + tiles;
+            self.free.push(Reverse(end));
+            end
         };
-        let end = start + 1 + tiles;
-        self.free.push(Reverse(end));
         self.work.blocks += 1;
         self.work.largest = self.work.largest.max(tiles);
         self.work.longest = self.work.longest.max(end);

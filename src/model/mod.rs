@@ -25,6 +25,7 @@ mod ops;
 mod placement;
 #[cfg(feature = "candle")]
 mod qwen3;
+mod shape;
 #[cfg(feature = "candle")]
 mod weights;
 
@@ -44,6 +45,7 @@ pub use ops::{Op, OpCall, Shape, op_list};
 pub use placement::Placement;
 #[cfg(feature = "candle")]
 pub use qwen3::{Qwen3, StepInput};
+pub use shape::ModelShape;
 #[cfg(feature = "candle")]
 pub use weights::{WeightSource, load_weights, random_weights};
 

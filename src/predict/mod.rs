@@ -14,6 +14,8 @@ mod idle;
 mod interpolate;
 mod residuals;
 mod timeline;
+mod vidur;
+mod vidur_executor;
 mod work;
 
 pub use ablation::Ablation;
@@ -22,10 +24,13 @@ pub use executor::PredictingExecutor;
 pub use gpu::{GpuPredictor, GpuStep, StepParts};
 pub use idle::{IDLE_NS, Idle};
 pub use residuals::Draws;
+pub use vidur::{VidurBatch, VidurPredictor, VidurSettings};
+pub use vidur_executor::VidurExecutor;
 pub use work::{NAMES as STEP_VARIABLES, OF_DECODE, VARIABLES, variables};
 
 use crate::engine::{EngineConfig, StepSpans};
 use crate::model::{ModelConfig, StepSize};
+use crate::profile::vidur::OutsideTable;
 use crate::profile::{Profile, Times};
 
 /// Predicts the steps of one model and engine from one profile.
@@ -179,6 +184,15 @@ pub enum PredictError {
     NotFitted {
         /// The model.
         model: String,
+    },
+    /// A step outside a Vidur bundle's tables.
+    #[error(transparent)]
+    OutsideTable(#[from] OutsideTable),
+    /// A Vidur bundle that cannot predict with these settings.
+    #[error("the Vidur bundle {problem}")]
+    Vidur {
+        /// What is wrong, and what would be right.
+        problem: String,
     },
     /// A profile without a whole step of some kind.
     #[error("the profile has no whole `{kind}` step in residuals.csv; collect it with `{command}`")]

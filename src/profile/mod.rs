@@ -18,6 +18,7 @@ mod gpu;
 mod gpu_tables;
 mod step_model;
 mod step_points;
+pub mod vidur;
 
 pub use content::{Content, ContentError};
 pub use cpu::{CpuTimes, HostEntry, OpEntry, Residual, Span};

@@ -47,8 +47,8 @@ pub(super) fn exact_percent(fraction: f64) -> String {
     trim(&format!("{:.4}", fraction * 100.0)).to_owned()
 }
 
-/// Four significant digits.
-fn significant(value: f64) -> String {
+/// Four significant digits: `163.2`.
+pub fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }

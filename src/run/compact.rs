@@ -41,20 +41,26 @@ pub(crate) fn sorted(plans: &[PlanRecord]) -> Vec<PlanRecord> {
     plans
 }
 
-/// The decodes that gave requests their tokens after the first: each computed the token before it.
+/// The decodes that gave requests their tokens after the first: each computed the token before it. By step and request.
 fn decodes(requests: &[RequestRecord], steps: &TokenSteps) -> Vec<PlanRecord> {
-    let of_request = |(request, steps): (&RequestRecord, &Vec<u64>)| -> Vec<PlanRecord> {
+    let last = steps.iter().filter_map(|steps| steps.last()).max();
+    // Where the decodes of each step begin: they are dealt out to their places, not sorted.
+    let mut next = vec![0_usize; last.map_or(0, |&last| last as usize + 2)];
+    steps.iter().flat_map(|steps| steps.iter().skip(1)).for_each(|&s| next[s as usize + 1] += 1);
+    for step in 1..next.len() {
+        next[step] += next[step - 1];
+    }
+    let none = PlanRecord { step: 0, request_id: 0, tokens: 1, context: 0 };
+    let mut all = vec![none; next.last().copied().unwrap_or(0)];
+    for (request, steps) in requests.iter().zip(steps) {
         let (request_id, prompt) = (request.request_id, request.prefill_tokens);
-        let decode = |(i, &step): (usize, &u64)| PlanRecord {
-            step,
-            request_id,
-            tokens: 1,
-            context: prompt.saturating_add(i as u32 - 1),
-        };
-        steps.iter().enumerate().skip(1).map(decode).collect()
-    };
-    let mut all: Vec<PlanRecord> = requests.iter().zip(steps).flat_map(of_request).collect();
-    all.sort_unstable_by_key(|plan| (plan.step, plan.request_id));
+        for (i, &step) in steps.iter().enumerate().skip(1) {
+            let context = prompt.saturating_add(i as u32 - 1);
+            let place = &mut next[step as usize];
+            all[*place] = PlanRecord { step, request_id, tokens: 1, context };
+            *place += 1;
+        }
+    }
     all
 }
 
@@ -70,14 +76,19 @@ pub(super) fn whole_plans(
     steps: &TokenSteps,
     chunks: &[PlanRecord],
 ) -> Vec<PlanRecord> {
-    let by_chunk = |plan: &PlanRecord| {
-        let key = (plan.step, plan.request_id);
-        chunks.binary_search_by_key(&key, |chunk| (chunk.step, chunk.request_id)).is_ok()
-    };
-    let decodes = decodes(requests, steps);
-    let mut plans: Vec<PlanRecord> = decodes.into_iter().filter(|plan| !by_chunk(plan)).collect();
-    plans.extend_from_slice(chunks);
-    sorted(&plans)
+    let key = |plan: &PlanRecord| (plan.step, plan.request_id);
+    let mut chunks = sorted(chunks).into_iter().peekable();
+    let mut plans = Vec::new();
+    for decode in decodes(requests, steps) {
+        while let Some(chunk) = chunks.next_if(|chunk| key(chunk) < key(&decode)) {
+            plans.push(chunk);
+        }
+        if chunks.peek().is_none_or(|chunk| key(chunk) != key(&decode)) {
+            plans.push(decode);
+        }
+    }
+    plans.extend(chunks);
+    plans
 }
 
 /// The token times of a run again; `None` for a step that it does not have.

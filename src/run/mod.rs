@@ -20,6 +20,7 @@ mod step_times;
 mod steps;
 mod token_recorder;
 mod tokens;
+mod vidur_results;
 
 pub(crate) use compact::sorted as sorted_plans;
 pub use directory::{
@@ -36,6 +37,7 @@ pub use step_times::StepTimes;
 pub use steps::{PlanRecord, StepRecord};
 pub use token_recorder::TokenRecorder;
 pub use tokens::{Incomplete, TokenTimes};
+pub use vidur_results::read_vidur;
 
 /// A run: one workload served once by one backend.
 #[derive(Debug, Clone, PartialEq, Default)]

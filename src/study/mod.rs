@@ -1,5 +1,6 @@
 //! What reruns a simulator to learn about it, beyond one comparison.
 
+pub mod capacity;
 mod explain;
 mod fault;
 mod kappa;

@@ -16,6 +16,7 @@ mod generate;
 mod hugging_face;
 mod recipe;
 mod tokenize;
+mod vidur_trace;
 
 pub use directory::{MARKER, files, read, write};
 pub use generate::{Sources, generate};
@@ -23,6 +24,10 @@ pub use generate::{Sources, generate};
 pub use hugging_face::HuggingFace;
 pub use recipe::{Arrivals, Lengths, Prompts, Recipe};
 pub use tokenize::Tokenize;
+pub use vidur_trace::{
+    TraceRow, VidurTrace, read as read_vidur, read_rows as read_vidur_rows,
+    workload as vidur_workload,
+};
 
 /// Requests, fully determined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,10 +6,10 @@ use serde_saphyr::Location;
 
 use super::diagnostics::Diagnostics;
 use super::scalar::{At, Scalar, Unit};
-use super::schema::{CandleFile, CaseFile, EngineFile, SideFile};
+use super::schema::{CandleFile, CaseFile, ClusterFile, EngineFile, SideFile};
 use super::{Case, Side, WorkloadSource};
 use crate::compare::Tolerances;
-use crate::engine::{DEFAULT_KV_WATERMARK_BP, EngineConfig};
+use crate::engine::{Cluster, DEFAULT_KV_WATERMARK_BP, EngineConfig, Router};
 use crate::files::sha256_hex;
 
 mod tolerance;
@@ -22,6 +22,8 @@ const MAX_NODES: usize = 10_000;
 const MAX_COUNT: u32 = 100_000_000;
 /// Most runs of one side.
 const MAX_RUNS: u32 = 10_000;
+/// Most replicas, and most devices along one dimension.
+const MAX_REPLICAS: u32 = 10_000;
 
 /// Parses and checks the text of a case file.
 pub(super) fn case(path: &Path, text: &str) -> Result<Case, Diagnostics> {
@@ -86,6 +88,7 @@ impl Check {
         let Some(value) = self.value(scalar) else { return min };
         let most = match name {
             "processes" | "repeats" | "warmup" | "seeds" => MAX_RUNS,
+            "replicas" | "tensor_parallel" | "pipeline_parallel" => MAX_REPLICAS,
             _ => MAX_COUNT,
         };
         if !(min..=most).contains(&value) {
@@ -121,6 +124,7 @@ impl Check {
             hardware: file.hardware.as_ref().map(|h| self.text("hardware", h)),
             workload: self.workload(&file.workload),
             engine: file.engine.as_ref().map(|e| self.engine(&e.value)),
+            cluster: file.cluster.as_ref().map(|c| self.cluster(&c.value)).unwrap_or_default(),
             real: self.side(&file.real),
             sim: self.side(&file.sim),
             expect_outside: self.expect(file, &tolerances),
@@ -163,6 +167,18 @@ impl Check {
         }
     }
 
+    fn cluster(&mut self, file: &ClusterFile) -> Cluster {
+        let mut or_one = |name, count: &Option<Scalar<_>>| {
+            count.as_ref().map_or(1, |count| self.count(name, count, 1))
+        };
+        Cluster {
+            replicas: or_one("replicas", &file.replicas),
+            router: file.router,
+            tensor_parallel: or_one("tensor_parallel", &file.tensor_parallel),
+            pipeline_parallel: or_one("pipeline_parallel", &file.pipeline_parallel),
+        }
+    }
+
     fn side(&mut self, side: &At<SideFile>) -> Side {
         let or = |this: &mut Self, name, count: &Option<Scalar<_>>, min, default| {
             count.as_ref().map_or(default, |count| this.count(name, count, min))
@@ -179,11 +195,26 @@ impl Check {
             }
             SideFile::Transformers => Side::Transformers,
             SideFile::Itself => Side::Itself,
-            SideFile::Native { profile, seeds } => Side::Native {
+            SideFile::Native { profile: Some(profile), bundle: None, seeds } => Side::Native {
                 profile: self.profile(profile),
                 // With fewer, the spread between seeds cannot be told.
                 seeds: or(self, "seeds", seeds, 3, 16),
             },
+            SideFile::Native { profile: None, bundle: Some(bundle), seeds } => {
+                if let Some(seeds) = seeds {
+                    let help = "leave `seeds` out: a bundle holds no spread, and predicts one run";
+                    self.problem(seeds.at, "`seeds` beside `bundle`", help);
+                }
+                Side::Bundle(self.text("bundle", bundle).into())
+            }
+            SideFile::Native { profile, .. } => {
+                let which = if profile.is_some() { "both" } else { "neither" };
+                let help = "name a `profile`, or a `bundle` of Vidur";
+                let message = format!("`native` with {which} of `profile` and `bundle`");
+                self.problem(side.at, message, help);
+                Side::Bundle(PathBuf::new())
+            }
+            SideFile::Vidur { bundle } => Side::Vidur(self.text("bundle", bundle).into()),
             SideFile::Recorded { runs, boundary } => {
                 if runs.is_empty() {
                     self.problem(
@@ -233,14 +264,42 @@ impl Check {
         profile.value.clone()
     }
 
+    /// Whether `side` can be as many engines on as many devices as the case says.
+    fn devices(&mut self, file: &CaseFile, case: &Case, side: &Side) {
+        let Some(at) = file.cluster.as_ref().map(|cluster| cluster.at) else { return };
+        let Cluster { replicas, tensor_parallel, pipeline_parallel, .. } = case.cluster;
+        match side {
+            Side::Candle { .. } | Side::Transformers if case.cluster.devices() > 1 => {
+                let message =
+                    format!("`cluster` of several devices beside a `{}` side", side.word());
+                let help = "simgate serves on one device: name a recording, or leave `cluster` out";
+                self.problem(at, message, help);
+            }
+            Side::Native { .. } if tensor_parallel.max(pipeline_parallel) > 1 => {
+                let help = "name a `bundle` that holds the collectives, or keep to `replicas`";
+                self.problem(at, "a `profile` is of one device, without collectives", help);
+            }
+            Side::Vidur(_) if replicas > 1 && case.cluster.router == Router::Random => {
+                let help = "Vidur draws from Python's generator, which is not reproduced: write `round_robin`";
+                self.problem(at, "`router: random` beside a `vidur` side", help);
+            }
+            _ => {}
+        }
+    }
+
     fn combinations(&mut self, file: &CaseFile, case: &Case) {
         for (side, at) in [(&case.real, file.real.at), (&case.sim, file.sim.at)] {
-            if !matches!(side, Side::Candle { .. } | Side::Native { .. } | Side::Transformers) {
+            let of_bundle = matches!(side, Side::Bundle(_) | Side::Vidur(_));
+            let engine_runs =
+                matches!(side, Side::Candle { .. } | Side::Native { .. } | Side::Transformers);
+            if !engine_runs && !of_bundle {
                 continue;
             }
+            self.devices(file, case, side);
             let absent = [
                 ("model", case.model.is_none()),
-                ("hardware", case.hardware.is_none()),
+                // A bundle does not say what it was measured on.
+                ("hardware", case.hardware.is_none() && !of_bundle),
                 ("engine", case.engine.is_none() && *side != Side::Transformers),
             ];
             for (key, _) in absent.into_iter().filter(|(_, absent)| *absent) {
@@ -279,7 +338,10 @@ impl Check {
                 "name who serves it, such as `candle`; `sim: itself` compares it with itself";
             self.problem(file.real.at, "`real: itself`", help);
         }
-        let computed = matches!(case.real, Side::Native { .. } | Side::Registered { .. });
+        let computed = matches!(
+            case.real,
+            Side::Native { .. } | Side::Registered { .. } | Side::Bundle(_) | Side::Vidur(_)
+        );
         if case.sim == Side::Itself && computed {
             let help = "only what was measured and recorded can be held against itself";
             self.problem(
@@ -297,7 +359,7 @@ impl Check {
             let help = "leave `baseline: none` out: its recording is what it is compared with";
             self.problem(file.sim.at, "`sim: itself` on a case without a recording", help);
         }
-        if let SideFile::Native { profile, .. } = &file.sim.value
+        if let SideFile::Native { profile: Some(profile), .. } = &file.sim.value
             && profile.value == "here"
             && !case.live_only
         {

@@ -1,13 +1,15 @@
 //! The workload block: a directory, or a recipe with all of its parts.
 
-use super::super::schema::{ArrivalsFile, LengthsFile, PromptsFile, WorkloadFile};
+use super::super::schema::{
+    ArrivalsFile, LengthsFile, PromptsFile, TraceFile, TraceFormatFile, WorkloadFile,
+};
 use super::super::units::Count;
 use super::{At, Check, Location, Scalar, WorkloadSource};
-use crate::workload::{Arrivals, Lengths, Prompts, Recipe};
+use crate::workload::{Arrivals, Lengths, Prompts, Recipe, VidurTrace};
 
 impl Check {
     pub(super) fn workload(&mut self, workload: &At<WorkloadFile>) -> WorkloadSource {
-        let WorkloadFile { dir, prompts, output_tokens, arrivals, requests, seed } =
+        let WorkloadFile { dir, trace, prompts, output_tokens, arrivals, requests, seed } =
             &workload.value;
         let recipe = [
             ("prompts", prompts.is_some()),
@@ -15,20 +17,26 @@ impl Check {
             ("arrivals", arrivals.is_some()),
             ("requests", requests.is_some()),
         ];
-        if let Some(dir) = dir {
-            let seeded = ("seed", seed.is_some());
-            for (key, _) in recipe.into_iter().chain([seeded]).filter(|(_, present)| *present) {
-                let message = format!("`workload.{key}` beside `workload.dir`");
-                self.problem(
-                    dir.at,
-                    message,
-                    "a directory holds the whole workload: keep one of them",
-                );
+        let whole = [dir.as_ref().map(|d| ("dir", d.at)), trace.as_ref().map(|t| ("trace", t.at))];
+        if let Some((name, at)) = whole.into_iter().flatten().next() {
+            let more = [("seed", seed.is_some()), ("trace", trace.is_some() && name == "dir")];
+            for (key, _) in recipe.into_iter().chain(more).filter(|(_, present)| *present) {
+                let message = format!("`workload.{key}` beside `workload.{name}`");
+                let what = if name == "dir" { "directory" } else { "trace" };
+                let help = format!("a {what} holds the whole workload: keep one of them");
+                self.problem(at, message, help);
             }
+        }
+        if let Some(dir) = dir {
             return WorkloadSource::Dir(self.text("dir", dir).into());
         }
+        if let Some(trace) = trace {
+            return self.trace(&trace.value);
+        }
         for (key, _) in recipe.into_iter().filter(|(_, present)| !present) {
-            let help = format!("add `{key}:`, or the whole workload as `{{ dir: PATH }}`");
+            let help = format!(
+                "add `{key}:`, or the whole workload as `{{ dir: PATH }}` or `{{ trace: {{ file: PATH, format: vidur }} }}`"
+            );
             self.problem(workload.at, format!("`workload.{key}` is missing"), help);
         }
         WorkloadSource::Recipe(Recipe {
@@ -40,6 +48,23 @@ impl Check {
             requests: requests.as_ref().map_or(1, |n| self.count("requests", n, 1)),
             seed: seed.as_ref().and_then(|s| self.value(s)).unwrap_or(0),
         })
+    }
+
+    fn trace(&mut self, trace: &TraceFile) -> WorkloadSource {
+        let TraceFormatFile::Vidur = trace.format;
+        let mut scale =
+            |name, number: &Option<_>| number.as_ref().map_or(1.0, |n| self.positive(name, n));
+        let scaled = VidurTrace {
+            time_scale: scale("time_scale", &trace.time_scale),
+            prefill_scale: scale("prefill_scale", &trace.prefill_scale),
+            decode_scale: scale("decode_scale", &trace.decode_scale),
+            max_tokens: trace.max_tokens.as_ref().map(|n| self.count("max_tokens", n, 2)),
+        };
+        WorkloadSource::Trace {
+            file: self.text("file", &trace.file).into(),
+            scaled,
+            requests: trace.requests.as_ref().map(|n| self.count("requests", n, 1)),
+        }
     }
 
     fn prompts(&mut self, prompts: &PromptsFile) -> Prompts {

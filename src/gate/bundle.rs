@@ -1,0 +1,106 @@
+//! Sides that start from what Vidur's users have: its bundles and its results.
+
+use std::path::{Path, PathBuf};
+
+use super::loaded::Runs;
+use super::paths::resolve;
+use super::sides::Stage;
+use super::{GateError, runs};
+use crate::backend::vidur::{Vidur, VidurConfig, VidurSimulator};
+use crate::backend::{Backend, BackendError, Bundle, unservable};
+use crate::case::WorkloadSource;
+use crate::engine::{Cluster, EngineConfig, Keep};
+use crate::model::ModelShape;
+use crate::predict::{VidurPredictor, VidurSettings};
+use crate::profile::vidur::VidurBundle;
+use crate::run;
+
+/// The step times in `bundle` for engines of a cluster.
+///
+/// # Errors
+/// A bundle that is faulty, or not of this model and these devices.
+pub(super) fn predictor(
+    bundle: &Path,
+    shape: &ModelShape,
+    engine: &EngineConfig,
+    cluster: Cluster,
+) -> Result<VidurPredictor, GateError> {
+    let Cluster { tensor_parallel, pipeline_parallel, .. } = cluster;
+    let blocks = engine.kv_block_tokens;
+    let bundle = VidurBundle::read(bundle, shape, tensor_parallel, pipeline_parallel, blocks)?;
+    let settings = VidurSettings { tensor_parallel, pipeline_parallel, ..VidurSettings::default() };
+    VidurPredictor::new(&bundle, shape, settings).map_err(|error| no_prediction(error.to_string()))
+}
+
+fn no_prediction(problem: String) -> GateError {
+    let source = BackendError::Failed(problem);
+    GateError::Backend { name: "vidur".to_owned(), repeat: 0, source }
+}
+
+impl Stage<'_> {
+    fn predicted(&self, bundle: &Path) -> Result<(VidurPredictor, ModelShape), GateError> {
+        let shape = self.model.shape()?;
+        let path = resolve(self.case, bundle, &self.context)?;
+        let engine = self.model.engine()?;
+        Ok((predictor(&path, &shape, &engine, self.case.cluster)?, shape))
+    }
+
+    /// simgate's own engine with a bundle's step times.
+    ///
+    /// # Errors
+    /// A faulty bundle, or a workload that it or the engine cannot serve.
+    pub(super) fn bundled(&self, bundle: &Path) -> Result<Runs, GateError> {
+        let (predictor, shape) = self.predicted(bundle)?;
+        let (engine, cluster) = (self.model.engine()?, self.case.cluster);
+        let mut backend = Bundle::new(predictor, shape, engine, cluster, Keep::Steps);
+        self.once(&mut backend, "native")
+    }
+
+    /// Vidur as it is.
+    ///
+    /// # Errors
+    /// As for [`Self::bundled`], and settings that Vidur does not have.
+    pub(super) fn vidur(&self, bundle: &Path) -> Result<Runs, GateError> {
+        let (predictor, shape) = self.predicted(bundle)?;
+        let engine = self.model.engine()?;
+        let kv_blocks = engine.resolve_kv_blocks(&self.workload);
+        let most = match &self.case.workload {
+            WorkloadSource::Trace { scaled, .. } => scaled.max_tokens,
+            _ => None,
+        };
+        let most = most.unwrap_or(shape.max_positions);
+        if let Some(problem) = unservable(&self.workload, &engine, kv_blocks, shape.max_positions) {
+            return Err(no_prediction(problem));
+        }
+        let fault = |error: crate::backend::vidur::SimulateError| no_prediction(error.to_string());
+        let config = VidurConfig::of(&engine, self.case.cluster, kv_blocks, most).map_err(fault)?;
+        let simulator = VidurSimulator::new(predictor, config).map_err(fault)?;
+        self.once(&mut Vidur::new(simulator, shape.hash()), "vidur")
+    }
+
+    fn once(&self, backend: &mut dyn Backend, name: &str) -> Result<Runs, GateError> {
+        let runs = runs::collect(backend, name, 0..1, &self.workload)?;
+        Ok((runs, vec![name.to_owned()]))
+    }
+
+    /// Results of Vidur, one file a repeat.
+    ///
+    /// # Errors
+    /// A format that is not Vidur's, or a faulty file.
+    pub(super) fn imported(
+        &self,
+        format: Option<&str>,
+        files: &[PathBuf],
+    ) -> Result<Runs, GateError> {
+        if format.is_some_and(|format| format != "vidur") {
+            return Err(GateError::UnsupportedSide { word: "import" });
+        }
+        let mut imported = (Vec::new(), Vec::new());
+        for file in files {
+            let path = resolve(self.case, file, &self.context)?;
+            imported.0.push(run::read_vidur(&path)?);
+            imported.1.push(file.display().to_string());
+        }
+        Ok(imported)
+    }
+}

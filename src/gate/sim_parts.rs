@@ -1,0 +1,120 @@
+//! What simgate's own simulator of a case is made of, for whoever asks it about other rates and settings.
+
+use std::path::PathBuf;
+
+use super::bundle;
+use super::paths::resolve;
+use super::sides::Stage;
+use super::workload::first;
+use super::{CaseFile, Gate, GateError, Progress};
+use crate::backend::{Backend, Bundle, Native};
+use crate::case::{Case, Side, WorkloadSource};
+use crate::engine::{Cluster, EngineConfig, Keep};
+use crate::model::{ModelConfig, ModelShape};
+use crate::profile::Profile;
+use crate::run::Run;
+use crate::workload::Workload;
+
+/// The parts of a case's simulator.
+#[derive(Debug, Clone)]
+pub struct SimParts {
+    /// What is served.
+    pub workload: Workload,
+    /// The engine's settings.
+    pub engine: EngineConfig,
+    /// How many engines there are.
+    pub cluster: Cluster,
+    /// Where step times come from.
+    times: Times,
+}
+
+#[derive(Debug, Clone)]
+enum Times {
+    Profile(Box<(Profile, ModelConfig)>),
+    Bundle(PathBuf, ModelShape),
+}
+
+/// A simulator of a case, with settings of its own.
+pub enum Simulator {
+    /// From a profile: a run for each seed.
+    Native(Box<Native>),
+    /// From a Vidur bundle: one run.
+    Bundle(Box<Bundle>),
+}
+
+impl SimParts {
+    /// The simulator with these settings.
+    ///
+    /// # Errors
+    /// Settings that the case's profile or bundle is not of.
+    pub fn simulator(
+        &self,
+        engine: EngineConfig,
+        cluster: Cluster,
+    ) -> Result<Simulator, GateError> {
+        Ok(match &self.times {
+            Times::Profile(parts) => {
+                let (profile, model) = &**parts;
+                let native = Native::new(profile, model, engine);
+                let native = native.and_then(|native| native.on(cluster));
+                let failed =
+                    |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
+                Simulator::Native(Box::new(native.map_err(failed)?))
+            }
+            Times::Bundle(dir, shape) => {
+                let predictor = bundle::predictor(dir, shape, &engine, cluster)?;
+                let bundle = Bundle::new(predictor, *shape, engine, cluster, Keep::Tokens);
+                Simulator::Bundle(Box::new(bundle))
+            }
+        })
+    }
+}
+
+impl Simulator {
+    /// The run of `seed`, without what its steps did.
+    ///
+    /// # Errors
+    /// A step that cannot be predicted.
+    pub fn run(&mut self, workload: &Workload, seed: u32) -> Result<Run, GateError> {
+        let run = match self {
+            Self::Native(native) => native.run_scaled(workload, seed, 1.0, Keep::Tokens),
+            Self::Bundle(bundle) => bundle.run(workload, seed),
+        };
+        run.map_err(|source| GateError::Backend { name: "native".to_owned(), repeat: seed, source })
+    }
+}
+
+impl Gate {
+    /// The parts of the simulator of a case, whose workload has `requests` requests if that is given.
+    ///
+    /// # Errors
+    /// A faulty case, one whose sim side is not `native`, or parts that cannot be read or made.
+    pub fn sim_parts(
+        &self,
+        file: &CaseFile,
+        requests: Option<u32>,
+        progress: Progress<'_>,
+    ) -> Result<SimParts, GateError> {
+        let mut case = Case::read(&file.path)?;
+        if let (WorkloadSource::Recipe(recipe), Some(requests)) = (&mut case.workload, requests) {
+            recipe.requests = requests;
+        }
+        let stage = Stage::new(&case, "", self.context(progress))?;
+        let mut workload = stage.workload.clone();
+        if let WorkloadSource::Dir(path) | WorkloadSource::Trace { file: path, .. } = &case.workload
+        {
+            workload = first(workload, requests, path)?;
+        }
+        let times = match &case.sim {
+            Side::Native { profile, .. } => {
+                let profile = stage.model.profile(profile, &workload)?.clone();
+                Times::Profile(Box::new((profile, stage.model.config()?)))
+            }
+            Side::Bundle(bundle) => {
+                Times::Bundle(resolve(&case, bundle, &stage.context)?, stage.model.shape()?)
+            }
+            side => return Err(GateError::NotNative { word: side.word() }),
+        };
+        Ok(SimParts { workload, engine: stage.model.engine()?, cluster: case.cluster, times })
+    }
+}
