@@ -267,7 +267,10 @@ fn degrees_and_block_sizes_that_were_not_measured_are_told_from_those_that_were(
     };
     for (message, expected) in [
         (read(4, 1, 16), "4 in column `num_tensor_parallel_workers`: the file has"),
-        (read(2, 1, 32), "attention.csv: no rows with 32 in column `block_size`: the file has 16"),
+        (
+            read(2, 1, 32),
+            "attention.csv: no rows with 32 in column `block_size`: the file has 1, 16",
+        ),
     ] {
         assert!(message.contains(expected), "{message}");
     }
@@ -421,6 +424,26 @@ fn the_backend_returns_tokens_and_says_that_it_repeats_itself() {
     assert!(run.requests[0].first_token_ns.unwrap() > 500_000_000);
 }
 
+/// What Vidur's own schedulers did with small clusters whose steps take what the small bundle says; see
+/// `vidur-runs/make.py`.
+#[test]
+fn every_policy_does_what_vidurs_own_schedulers_did() {
+    let mut restarts = 0;
+    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vidur-runs");
+    for name in ["sarathi", "vllm", "orca", "faster_transformer", "lightllm"] {
+        let dir = runs.join(name);
+        let config = VidurRunConfig::read(&dir.join("config.json")).unwrap();
+        let run = simulate(&small(), &config, &dir.join("trace.csv"));
+        let [requests, batches] =
+            ["request_metrics.csv", "batch_metrics.csv.gz"].map(|f| dir.join(f));
+        for parity in parity(&run, &requests, Some(&batches)).unwrap() {
+            assert!(parity.rows > 0 && parity.holds(1e-6), "{name}: {parity:?}");
+        }
+        restarts += run.requests.iter().map(|request| request.restarts).sum::<u32>();
+    }
+    assert!(restarts > 0, "the runs hold no restart");
+}
+
 /// The folder with Vidur's data; without it, says so.
 fn data() -> Option<PathBuf> {
     let data = std::env::var_os("SIMGATE_VIDUR_DATA").map(PathBuf::from);
@@ -430,12 +453,13 @@ fn data() -> Option<PathBuf> {
     data
 }
 
-fn simulate(data: &Path, config: &VidurRunConfig, trace: &str) -> VidurRun {
+fn simulate(bundle: &Path, config: &VidurRunConfig, trace: &Path) -> VidurRun {
     let settings = config.settings;
     let (tensor, pipeline) = (settings.tensor_parallel, settings.pipeline_parallel);
-    let bundle = VidurBundle::read(data, &config.shape, tensor, pipeline, 16).unwrap();
+    let block = config.config.block_tokens;
+    let bundle = VidurBundle::read(bundle, &config.shape, tensor, pipeline, block).unwrap();
     let predictor = VidurPredictor::new(&bundle, &config.shape, settings).unwrap();
-    let rows = read_vidur_rows(&data.join(trace), config.trace).unwrap();
+    let rows = read_vidur_rows(trace, config.trace).unwrap();
     let request = |row: &simgate::workload::TraceRow| VidurRequest {
         arrived_at: row.arrived_at,
         prefill_tokens: row.prefill_tokens,
@@ -452,7 +476,7 @@ fn runs_of_vidurs_are_met_in_every_batch_and_request() {
         let dir = data.join(name);
         let config = VidurRunConfig::read(&dir.join("config.json")).unwrap();
         assert_eq!(config.config.blocks, 27_904);
-        let mut run = simulate(&data, &config, "conv1000.csv");
+        let mut run = simulate(&data, &config, &data.join("conv1000.csv"));
         let [requests, batches] =
             ["request_metrics.csv", "batch_metrics.csv.gz"].map(|f| dir.join(f));
         for parity in parity(&run, &requests, Some(&batches)).unwrap() {
@@ -474,7 +498,7 @@ fn ten_thousand_requests_make_the_batches_and_tokens_that_vidur_made() {
     let Some(data) = data() else { return };
     let config = VidurRunConfig::read(&data.join("run-sarathi-1000/config.json")).unwrap();
     let started = std::time::Instant::now();
-    let run = simulate(&data, &config, "conv10000.csv");
+    let run = simulate(&data, &config, &data.join("conv10000.csv"));
     println!("read and simulated in {:?}", started.elapsed());
     let tokens: usize = run.token_times.iter().map(Vec::len).sum();
     assert_eq!((run.steps.len(), tokens), (183_330, 2_184_052));

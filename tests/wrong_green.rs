@@ -138,7 +138,8 @@ fn tokens_short_of_what_was_asked_are_seen_even_when_every_run_agrees() {
     for side in ["real", "sim"] {
         project.change_side(side, |run| {
             let all = run.tokens.take().unwrap();
-            let times: Vec<Vec<u64>> = (0..run.requests.len()).map(|i| all.of(i)[..2].to_vec()).collect();
+            let times: Vec<Vec<u64>> =
+                (0..run.requests.len()).map(|i| all.of(i)[..2].to_vec()).collect();
             for (request, times) in run.requests.iter_mut().zip(&times) {
                 request.decode_tokens_actual = 2;
                 request.completion_ns = times.last().copied();
@@ -157,8 +158,9 @@ fn a_real_request_without_tokens_leaves_the_sims_out() {
     let project = project();
     project.change_side("real", |run| {
         let all = run.tokens.take().unwrap();
-        let times = (0..run.requests.len()).map(|i| if i == 4 { Vec::new() } else { all.of(i).into_owned() });
-        let times: Vec<Vec<u64>> = times.map(<[u64]>::to_vec).collect();
+        let times: Vec<Vec<u64>> = (0..run.requests.len())
+            .map(|i| if i == 4 { Vec::new() } else { all.of(i).into_owned() })
+            .collect();
         run.requests[4].decode_tokens_actual = 0;
         run.requests[4].first_token_ns = None;
         run.tokens = Some(TokenTimes::from_requests(&times));

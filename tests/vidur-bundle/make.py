@@ -47,10 +47,13 @@ def main():
           "use_gated_mlp", "num_tokens", "num_tensor_parallel_workers"],
           [[token_ms(place, tokens) * 2 / degree for place in range(len(OPS))]
            + [HEADS, KV_HEADS, HIDDEN, WIDE, True, tokens, degree] for degree in (1, 2) for tokens in TOKENS])
-    model = [HIDDEN, HEADS, KV_HEADS, 16, 2]
-    attention = [["", prefill_ms(kv, chunk), *model, 1, chunk, kv]
-                 for kv in (0, 128, 512) for chunk in (1, 64, 256)]
-    attention += [[decode_ms(batch, kv) * 9, "", *model, batch, 0, kv] for batch in (1, 8) for kv in (32, 512)]
+    attention = []
+    for block in (16, 1):
+        model = [HIDDEN, HEADS, KV_HEADS, block, 2]
+        attention += [["", prefill_ms(kv, chunk), *model, 1, chunk, kv]
+                      for kv in (0, 128, 512) for chunk in (1, 64, 256)]
+        # Under a fitted table, too.
+        attention += [[decode_ms(batch, kv) * 9, "", *model, batch, 0, kv] for batch in (1, 8) for kv in (32, 512)]
     write("attention.csv", [median("attn_decode"), median("attn_prefill"), "n_embd", "n_q_head", "n_kv_head",
           "block_size", "num_tensor_parallel_workers", "batch_size", "prefill_chunk_size", "kv_cache_size"],
           attention)

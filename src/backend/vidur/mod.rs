@@ -106,9 +106,10 @@ pub enum SimulateError {
 /// Where Vidur itself stops.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum RuntimeStop {
-    /// Requests that no event will ever serve.
+    /// Requests that no event will ever serve: the first of a queue fits into no step, since a restart made
+    /// its prompt longer.
     #[error(
-        "at {at} s nothing more happens, and {left} requests are unserved: their KV blocks never come free; give the engine more, or another policy"
+        "at {at} s nothing more happens, and {left} requests are unserved: the prompt of one that was restarted has grown beyond the KV blocks or the tokens of a step; give the engine more, or another policy"
     )]
     Stalled {
         /// How many.
