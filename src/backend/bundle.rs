@@ -4,7 +4,7 @@ use super::{Backend, BackendError, Kind};
 use crate::engine::{Cluster, EngineConfig, Keep, Limits, serve_cluster};
 use crate::model::ModelShape;
 use crate::predict::{VidurExecutor, VidurPredictor};
-use crate::run::{Boundary, NATIVE, Run, RunMeta};
+use crate::run::{Boundary, Run, RunMeta};
 use crate::workload::{Request, Workload};
 
 /// Predicts runs from a Vidur bundle.
@@ -54,7 +54,7 @@ impl Backend for Bundle {
             executor,
         )
         .map_err(|error| BackendError::Failed(error.to_string()))?;
-        let mut meta = RunMeta::new(NATIVE, Boundary::Engine);
+        let mut meta = RunMeta::new("native, Vidur bundle", Boundary::Engine);
         meta.hashes.model_config = Some(self.shape.hash());
         meta.hashes.workload = Some(workload.hash());
         meta.hashes.engine = Some(self.engine.hash());

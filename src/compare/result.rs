@@ -120,6 +120,9 @@ fn unjudged(
     if let Some(lent) = lent.filter(|lent| lent.units >= MIN_PROCESSES) {
         real = real.with_variance_of(lent);
     }
+    if real.units == 1 && real_side.is_exact() {
+        real = Mean::exact(real.value);
+    }
     if rules.lend_to_sim && real.units >= MIN_PROCESSES {
         sim = sim.with_variance_of(&real);
     } else if sim.units == 1 && !sim_side.measured() {
@@ -201,7 +204,7 @@ fn all_zero(comparison: &Comparison, figure: Figure) -> bool {
 
 /// Too few processes to have a spread of their own, and nobody lent them one.
 fn single_run(mean: &Mean) -> bool {
-    mean.units < MIN_PROCESSES && !mean.lent
+    mean.units < MIN_PROCESSES && !mean.lent && mean.freedom.is_some()
 }
 
 fn judge(result: &mut FigureResult, gated: usize, sim_side: &Side, rules: &Rules) {

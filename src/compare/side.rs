@@ -91,6 +91,11 @@ impl Side {
         self.origin == Origin::Computed || self.runs.iter().all(native)
     }
 
+    /// Whether its only run was computed here, by a program that always comes to the same: seeded ones run several times.
+    pub(super) fn is_exact(&self) -> bool {
+        self.origin == Origin::Computed && self.runs.len() == 1
+    }
+
     /// Whether several runs stand there that name no process, so that each was taken for one.
     fn assumes_processes(&self) -> bool {
         self.runs.len() > 1

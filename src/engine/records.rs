@@ -24,6 +24,8 @@ pub(super) struct Records {
     ids: Vec<Vec<u32>>,
     steps: Vec<StepRecord>,
     plans: Vec<PlanRecord>,
+    /// Tokens that all requests ask for, and so the plans that there will be at least.
+    expected: usize,
 }
 
 /// When a step was chosen, began and ended, ns.
@@ -39,8 +41,10 @@ impl Records {
         Self { keep, ..Self::default() }
     }
 
-    pub fn add_request(&mut self) {
+    /// Adds a request that asks for `decode_tokens`.
+    pub fn add_request(&mut self, decode_tokens: u32) {
         self.tokens.add_request();
+        self.expected += decode_tokens as usize;
     }
 
     /// Steps so far.
@@ -58,6 +62,9 @@ impl Records {
         request_id: impl Fn(usize) -> u64,
     ) {
         if self.keep == Keep::Steps {
+            if self.plans.is_empty() {
+                self.plans.reserve(self.expected);
+            }
             let decodes = |item: &&super::PlanItem| state.sequences[item.request].decoding();
             let record = StepRecord {
                 decode_sequences: plan.items.iter().filter(decodes).count() as u32,

@@ -32,8 +32,6 @@ pub struct Replica<'a> {
     /// Requests that have arrived: a prefix, since they ascend by arrival.
     arrived: usize,
     under_way: VecDeque<UnderWay>,
-    /// Steps that may be under way at once: one for each stage of a pipeline.
-    stages: usize,
     /// Plans that are done with, for their memory.
     spare: Vec<StepPlan>,
     pub(super) records: Records,
@@ -49,13 +47,14 @@ impl<'a> Replica<'a> {
         limits: Limits,
         keep: Keep,
     ) -> Self {
+        let stages = stages.max(1);
+        let state = State { stages, ..State::new(config.clone(), Vec::new(), kv_blocks) };
         Self {
             requests: Vec::new(),
             limits,
-            state: State::new(config.clone(), Vec::new(), kv_blocks),
+            state,
             arrived: 0,
             under_way: VecDeque::new(),
-            stages: stages.max(1) as usize,
             spare: Vec::new(),
             records: Records::new(keep),
             pacing_error_ns: 0,
@@ -66,7 +65,7 @@ impl<'a> Replica<'a> {
     pub fn push(&mut self, request: &'a Request) {
         self.requests.push(request);
         self.state.sequences.push(Sequence::new(request.prefill_tokens, request.decode_tokens));
-        self.records.add_request();
+        self.records.add_request(request.decode_tokens);
     }
 
     /// Requests that have come and are not done with.
@@ -92,7 +91,7 @@ impl<'a> Replica<'a> {
     ) -> Result<(), EngineError> {
         loop {
             let now = self.admit_arrivals(clock);
-            let free_stage = self.under_way.len() < self.stages;
+            let free_stage = self.under_way.len() < self.state.stages as usize;
             if free_stage && now < until_ns && self.begin_step(now, executor, clock)? {
                 continue;
             }
@@ -103,7 +102,7 @@ impl<'a> Replica<'a> {
                 (Some(end), _) if end > until_ns => return Ok(()),
                 (Some(_), _) => {
                     let settled = self.end_step(clock);
-                    if settled && self.stages == 1 {
+                    if settled && self.state.stages == 1 {
                         self.decode_together(until_ns, executor, clock)?;
                     }
                 }

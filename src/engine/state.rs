@@ -64,6 +64,8 @@ pub struct State {
     pub blocks: KvBlocks,
     /// Steps in a row without a chunk of a prompt.
     pub decode_steps: u32,
+    /// Steps that may be under way at once: the stages of a pipeline.
+    pub stages: u32,
 }
 
 impl State {
@@ -76,12 +78,18 @@ impl State {
             running: Vec::new(),
             blocks: KvBlocks::new(kv_blocks),
             decode_steps: 0,
+            stages: 1,
         }
     }
 
     /// Blocks kept free when a request is admitted.
     pub fn watermark(&self) -> u32 {
         self.config.watermark(self.blocks.total())
+    }
+
+    /// Most sequences of one step: with several under way, a share each, so that none leaves the next without work.
+    pub fn step_sequences(&self) -> usize {
+        (self.config.max_sequences / self.stages).max(1) as usize
     }
 
     /// Blocks that `request` lacks to have `tokens` more computed.

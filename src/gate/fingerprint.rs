@@ -56,7 +56,7 @@ impl Fingerprints {
         let recipe = matches!(case.workload, WorkloadSource::Recipe(_));
         all.add("workload", recipe.then_some(&*case_file), &workload.hash());
         for file in workload_files(case, model, context)? {
-            all.add("workload", Some(&seen(&file)), &content(&file)?);
+            all.add("workload", Some(&seen(&file)), &content(&file, context)?);
         }
         if let Some(engine) = &case.engine {
             all.add("engine", Some(&case_file), &engine.hash());
@@ -70,14 +70,14 @@ impl Fingerprints {
         }
         if let Some(bundle) = case.bundle() {
             for file in vidur::files(&resolve(case, bundle, context)?)? {
-                all.add("profile", Some(&seen(&file)), &content(&file)?);
+                all.add("profile", Some(&seen(&file)), &content(&file, context)?);
             }
         }
         if let Side::Native { profile, .. } = &case.sim
             && let Some(dir) = model.profile_dir(profile)
         {
             for file in profile::files(&dir) {
-                all.add("profile", Some(&seen(&file)), &content(&file)?);
+                all.add("profile", Some(&seen(&file)), &content(&file, context)?);
             }
         }
         Ok(all)
@@ -107,7 +107,7 @@ impl Fingerprints {
         for dir in dirs.into_iter().flatten() {
             let file = dir.join(RECORDING);
             if context.root.join(&file).is_file() {
-                let hash = content(&context.root.join(&file))?;
+                let hash = content(&context.root.join(&file), context)?;
                 self.add("recording", Some(&file), &hash);
             }
         }
@@ -210,9 +210,13 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 /// SHA-256 of a file's content, packed or not.
-fn content(file: &Path) -> Result<String, GateError> {
-    let text = read_text(file).map_err(|error| GateError::Run(error.into()))?;
-    Ok(sha256_hex(text.as_bytes()))
+fn content(file: &Path, context: &Context<'_>) -> Result<String, GateError> {
+    let read = || {
+        let text = read_text(file).map_err(|error| GateError::Run(error.into()))?;
+        Ok::<_, GateError>(sha256_hex(text.as_bytes()))
+    };
+    let path = file.to_owned();
+    Ok(context.shared.contents.get(file, &[path], read)?.to_string())
 }
 
 /// The files that a case's workload is made from.

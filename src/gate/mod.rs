@@ -10,6 +10,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::backend::{Backend, Registry};
 use crate::case::{Case, Side};
@@ -18,6 +19,7 @@ use crate::run::Boundary;
 mod accept;
 mod anew;
 mod bundle;
+mod cache;
 mod discover;
 mod error;
 mod explain;
@@ -43,6 +45,8 @@ mod snapshot;
 mod tokenizer;
 mod trials;
 mod workload;
+
+use cache::Shared;
 
 pub use accept::Acceptance;
 pub use discover::{CaseFile, discover};
@@ -70,6 +74,7 @@ pub struct Gate {
     baselines: PathBuf,
     registry: Registry,
     settings: Settings,
+    shared: Arc<Shared>,
 }
 
 impl Gate {
@@ -84,6 +89,7 @@ impl Gate {
             cases,
             registry: Registry::default(),
             settings: Settings::from_env(),
+            shared: Arc::default(),
         }
     }
 
@@ -134,6 +140,7 @@ impl Gate {
             baselines: &self.baselines,
             registry: &self.registry,
             settings: &self.settings,
+            shared: &self.shared,
             progress,
         }
     }
@@ -205,6 +212,8 @@ struct Context<'a> {
     registry: &'a Registry,
     /// What the user asked for.
     settings: &'a Settings,
+    /// What cases read alike.
+    shared: &'a Shared,
     /// Told how long work gets on.
     progress: Progress<'a>,
 }

@@ -8,7 +8,10 @@ use std::path::Path;
 use std::path::PathBuf;
 #[cfg(feature = "candle")]
 use std::rc::Rc;
+use std::sync::Arc;
 
+#[cfg(feature = "candle")]
+use super::cache::Shared;
 use super::{Context, GateError, PROFILES};
 #[cfg(feature = "candle")]
 use crate::backend::LoadedModel;
@@ -17,7 +20,7 @@ use crate::engine::EngineConfig;
 #[cfg(feature = "candle")]
 use crate::model::Placement;
 use crate::model::{ModelConfig, ModelShape};
-use crate::profile::{Profile, ProfileError};
+use crate::profile::{self, Profile, ProfileError};
 use crate::workload::Workload;
 
 /// The hardware of cases that want no GPU.
@@ -63,7 +66,7 @@ pub(super) struct CaseModel<'a> {
     context: Context<'a>,
     #[cfg(feature = "candle")]
     loaded: OnceCell<Rc<LoadedModel>>,
-    profile: OnceCell<Profile>,
+    profile: OnceCell<Arc<Profile>>,
 }
 
 impl<'a> CaseModel<'a> {
@@ -75,6 +78,11 @@ impl<'a> CaseModel<'a> {
             loaded: OnceCell::new(),
             profile: OnceCell::new(),
         }
+    }
+
+    #[cfg(feature = "candle")]
+    pub fn shared(&self) -> &Shared {
+        self.context.shared
     }
 
     /// The model's folder.
@@ -141,18 +149,21 @@ impl<'a> CaseModel<'a> {
             return Ok(profile);
         }
         let profile = match name.split_once('/') {
-            None => self.collect(workload)?,
+            None => Arc::new(self.collect(workload)?),
             Some((_, model)) => {
                 let dir = self.profile_dir(name).unwrap_or_default();
-                let profile = Profile::read(
-                    &dir,
-                    &format!("simgate profile {model}{} --out {}", self.device(), dir.display()),
-                )?;
+                let command =
+                    format!("simgate profile {model}{} --out {}", self.device(), dir.display());
+                let profile =
+                    self.context
+                        .shared
+                        .profiles
+                        .get(&dir, &profile::files(&dir), || Profile::read(&dir, &command))?;
                 let case_hardware = self.case.hardware.as_deref().unwrap_or_default();
                 profile.check(&dir, case_hardware, self.engine()?.kv_block_tokens)?;
                 let expected = self.config()?.hash();
                 if profile.meta.model_config != expected {
-                    let found = profile.meta.model_config;
+                    let found = profile.meta.model_config.clone();
                     return Err(ProfileError::OtherModel { path: dir, found, expected }.into());
                 }
                 profile

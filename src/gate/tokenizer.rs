@@ -1,15 +1,17 @@
 //! The tokenizer of a case's model, loaded when a prompt first needs it: that takes half a second.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use super::GateError;
 use super::model::CaseModel;
+use crate::files::find;
 use crate::workload::{HuggingFace, Tokenize, WorkloadError};
 
 /// Opens the tokenizer at its first use.
 pub(super) struct LazyTokenizer<'a> {
     model: &'a CaseModel<'a>,
-    tokenizer: OnceCell<HuggingFace>,
+    tokenizer: OnceCell<Arc<HuggingFace>>,
 }
 
 impl<'a> LazyTokenizer<'a> {
@@ -17,13 +19,16 @@ impl<'a> LazyTokenizer<'a> {
         Self { model, tokenizer: OnceCell::new() }
     }
 
-    fn open(&self) -> Result<HuggingFace, GateError> {
+    fn open(&self) -> Result<Arc<HuggingFace>, GateError> {
         let config = self.model.config()?;
         let folder = match &config.tokenizer {
             Some(folder) => folder.clone(),
             None => self.model.folder()?,
         };
-        let tokenizer = HuggingFace::open(&folder)?;
+        let file: Vec<_> =
+            find(&folder, "tokenizer.json").map_err(WorkloadError::from)?.into_iter().collect();
+        let open = || HuggingFace::open(&folder);
+        let tokenizer = self.model.shared().tokenizers.get(&folder, &file, open)?;
         let (vocabulary, ids) = (config.vocab_size, tokenizer.vocabulary());
         if ids > vocabulary {
             return Err(WorkloadError::Tokenizer {
@@ -48,6 +53,6 @@ impl Tokenize for LazyTokenizer<'_> {
     }
 
     fn vocabulary(&self) -> usize {
-        self.tokenizer.get().map_or(0, Tokenize::vocabulary)
+        self.tokenizer.get().map_or(0, |tokenizer| tokenizer.vocabulary())
     }
 }

@@ -1,9 +1,6 @@
 //! How attention is spread over a GPU: what the kernels are launched with, and the work that a batch's real
 //! content gives to the slot that has most of it, which is what their time follows.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use super::ModelConfig;
 use super::bucket::StepSize;
 
@@ -140,75 +137,77 @@ impl AttentionWork {
         let tile_tokens = tile_tokens(&self.config);
         let tiles = tile_count(bucket, tile_tokens);
         let splits = Splits::new(&self.config, bucket.sequences, tiles, self.multiprocessors);
-        let mut decode = Schedule::new(self.slots.decode);
-        let mut prefill = Schedule::new(self.slots.prefill);
-        for &(tokens, context) in sequences {
-            if tokens == 1 {
-                let length = context.saturating_add(1);
-                let share = length.div_ceil(splits.decode).next_multiple_of(self.decode_keys);
-                for begin in (0..length).step_by(share as usize) {
-                    let keys = share.min(length - begin);
-                    decode.add(keys.div_ceil(self.decode_keys));
-                }
-                decode.shared_by(length.div_ceil(share));
-                decode.work.keys += u64::from(length);
-                continue;
-            }
-            for first in (0..tokens).step_by(tile_tokens as usize) {
-                let length = context.saturating_add((first + tile_tokens).min(tokens));
-                let key_tiles = length.div_ceil(TILE_KEYS);
-                let share = key_tiles.div_ceil(splits.prefill).max(SPLIT_KEY_TILES);
-                for begin in (0..key_tiles).step_by(share as usize) {
-                    prefill.add(share.min(key_tiles - begin));
-                }
-                prefill.shared_by(key_tiles.div_ceil(share));
-                prefill.work.keys += u64::from(length);
-            }
+        let size = self.decode_keys;
+        let decodes = sequences.iter().filter(|sequence| sequence.0 == 1).map(|&(_, context)| {
+            let keys = context.saturating_add(1);
+            let share = keys.div_ceil(splits.decode).div_ceil(size);
+            Cut { keys, tiles: keys.div_ceil(size), share }
+        });
+        let prefills = sequences.iter().filter(|sequence| sequence.0 != 1);
+        let prefills = prefills.flat_map(|&(tokens, context)| {
+            (0..tokens).step_by(tile_tokens as usize).map(move |first| {
+                let keys = context.saturating_add((first + tile_tokens).min(tokens));
+                let tiles = keys.div_ceil(TILE_KEYS);
+                Cut { keys, tiles, share: tiles.div_ceil(splits.prefill).max(SPLIT_KEY_TILES) }
+            })
+        });
+        StepWork {
+            decode: kernel_work(decodes, self.slots.decode),
+            prefill: kernel_work(prefills, self.slots.prefill),
         }
-        StepWork { decode: decode.finish(), prefill: prefill.finish() }
     }
 }
 
-/// Blocks that start in order, each in the slot that is free first.
-struct Schedule {
-    slots: u32,
-    /// When the first blocks end, as long as each has a slot of its own.
-    first: Vec<Reverse<u32>>,
-    /// When each slot is free, once there are more blocks than slots.
-    free: BinaryHeap<Reverse<u32>>,
-    work: KernelWork,
+/// Keys that are cut into blocks, all of them as large but the last.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    keys: u32,
+    /// Tiles of keys.
+    tiles: u32,
+    /// Tiles of a block.
+    share: u32,
 }
 
-impl Schedule {
-    fn new(slots: u32) -> Self {
-        Self { slots, first: Vec::new(), free: BinaryHeap::new(), work: KernelWork::default() }
+/// The work of blocks that start in order, each in the slot that is free first.
+fn kernel_work(cuts: impl Iterator<Item = Cut> + Clone, slots: u32) -> KernelWork {
+    let mut work = KernelWork::default();
+    for cut in cuts.clone() {
+        let parts = cut.tiles.div_ceil(cut.share);
+        work.blocks += parts;
+        work.parts = work.parts.max(parts);
+        work.largest = work.largest.max(cut.share.min(cut.tiles));
+        work.keys += u64::from(cut.keys);
     }
+    work.longest = if work.blocks > slots {
+        longest(cuts, slots, work.largest)
+    } else {
+        // Each has a slot of its own.
+        work.largest + u32::from(work.blocks > 0)
+    };
+    work
+}
 
-    fn add(&mut self, tiles: u32) {
-        let end = if self.work.blocks < self.slots {
-            self.first.push(Reverse(1 + tiles));
-            1 + tiles
-        } else {
-            if !self.first.is_empty() {
-                self.free = std::mem::take(&mut self.first).into();
-            }
-            let start = self.free.pop().map_or(0, |Reverse(at)| at);
-            let end = start + 1 + tiles;
-            self.free.push(Reverse(end));
-            end
-        };
-        self.work.blocks += 1;
-        self.work.largest = self.work.largest.max(tiles);
-        self.work.longest = self.work.longest.max(end);
+/// When the last block ends, of more blocks than slots: a block takes a tile's time, and one for each of its tiles. Times
+/// are few and whole, so slots are counted by when they are free.
+fn longest(cuts: impl Iterator<Item = Cut> + Clone, slots: u32, largest: u32) -> u32 {
+    let blocks = cuts.flat_map(|cut| {
+        (0..cut.tiles).step_by(cut.share as usize).map(move |at| cut.share.min(cut.tiles - at))
+    });
+    let busy: u64 = blocks.clone().map(|tiles| 1 + u64::from(tiles)).sum();
+    // No block starts later than when all slots have been busy all the time.
+    let mut free = vec![0_u32; (busy / u64::from(slots.max(1))) as usize + largest as usize + 2];
+    free[0] = slots.max(1);
+    let (mut now, mut longest) = (0, 0);
+    for tiles in blocks {
+        while free[now] == 0 {
+            now += 1;
+        }
+        free[now] -= 1;
+        let end = now + 1 + tiles as usize;
+        free[end] += 1;
+        longest = longest.max(end);
     }
-
-    fn shared_by(&mut self, parts: u32) {
-        self.work.parts = self.work.parts.max(parts);
-    }
-
-    fn finish(self) -> KernelWork {
-        self.work
-    }
+    longest as u32
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Steps on a GPU: host spans, and the step model of whole steps in each bucket. Every time is fitted to steps
 //! that were measured in that bucket, and none is given outside what was measured there.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::ablation::{Ablation, Parts};
 use super::gpu_ops::{GpuOps, OpTimes};
 use super::interpolate::Line;
+use super::memo::Memo;
 use super::residuals::{Draws, Residuals};
 use super::work::{NAMES, variables};
 use super::{Idle, PredictError};
@@ -38,6 +40,8 @@ pub struct GpuPredictor {
     ablation: Option<Ablation>,
     gpu_scale: f64,
     launch_scale: f64,
+    /// What the models said of steps before.
+    memo: RefCell<Memo>,
     command: String,
 }
 
@@ -136,6 +140,7 @@ impl GpuPredictor {
             ablation: None,
             gpu_scale: 1.0,
             launch_scale: 1.0,
+            memo: RefCell::default(),
             command,
         })
     }
@@ -295,7 +300,7 @@ impl GpuPredictor {
             });
         }
         let attention = model.variables.iter().zip(&values).map(|(v, x)| v.pooled * x);
-        let device = model.time(&values);
+        let device = self.memo.borrow_mut().time(place, &values, || model.time(&values));
         if !(device.is_finite() && device > 0.0) {
             return Err(PredictError::NoTime {
                 bucket,

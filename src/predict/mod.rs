@@ -12,6 +12,7 @@ mod gpu;
 mod gpu_ops;
 mod idle;
 mod interpolate;
+mod memo;
 mod residuals;
 mod timeline;
 mod vidur;

@@ -71,6 +71,11 @@ impl<'a> Draft<'a> {
         wanted.min(self.tokens).min(u32::try_from(room).unwrap_or(u32::MAX))
     }
 
+    /// Whether the step takes no more.
+    fn is_full(&self) -> bool {
+        self.tokens == 0 || self.plan.items.len() >= self.state.step_sequences()
+    }
+
     /// Requests that would run with those admitted so far.
     fn running(&self) -> usize {
         self.state.running.len() + self.plan.admitted.len()
@@ -108,7 +113,7 @@ impl<'a> Draft<'a> {
     fn decodes(&mut self) {
         let state = self.state;
         for &request in &state.running {
-            if self.tokens == 0 {
+            if self.is_full() {
                 return;
             }
             let sequence = &state.sequences[request];
@@ -131,7 +136,11 @@ impl<'a> Draft<'a> {
         let state = self.state;
         for &request in &state.waiting {
             let tokens = state.sequences[request].remaining();
-            if !self.has_place() || tokens > self.tokens || !admits(self, request, tokens) {
+            if self.is_full()
+                || !self.has_place()
+                || tokens > self.tokens
+                || !admits(self, request, tokens)
+            {
                 return;
             }
             self.plan.admitted.push(request);

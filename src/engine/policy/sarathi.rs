@@ -14,7 +14,7 @@ fn prefills(draft: &mut Draft<'_>) {
     let state = draft.state;
     for &request in &state.running {
         let sequence = &state.sequences[request];
-        if draft.tokens == 0 {
+        if draft.is_full() {
             return;
         }
         if sequence.busy || sequence.decoding() || draft.preempted(request) {
@@ -39,7 +39,7 @@ fn admissions(draft: &mut Draft<'_>) {
     }
     let state = draft.state;
     for &request in &state.waiting {
-        if draft.tokens == 0 || !draft.has_place() {
+        if draft.is_full() || !draft.has_place() {
             return;
         }
         let idle = draft.running() == 0;

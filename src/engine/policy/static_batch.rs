@@ -14,6 +14,9 @@ pub(super) fn plan(draft: &mut Draft<'_>) {
             state.running.iter().chain(state.waiting.iter().take(draft.plan.admitted.len()));
         for &request in batch {
             let sequence = &state.sequences[request];
+            if draft.is_full() {
+                return;
+            }
             if sequence.busy || sequence.decoding() != decoding {
                 continue;
             }

@@ -15,7 +15,7 @@ fn running(draft: &mut Draft<'_>) {
     let state = draft.state;
     for &request in &state.running {
         let sequence = &state.sequences[request];
-        if draft.tokens == 0 {
+        if draft.is_full() {
             return;
         }
         if sequence.busy || draft.preempted(request) {
@@ -35,7 +35,7 @@ fn running(draft: &mut Draft<'_>) {
 fn waiting(draft: &mut Draft<'_>) {
     let state = draft.state;
     for &request in &state.waiting {
-        if draft.tokens == 0 || !draft.has_place() {
+        if draft.is_full() || !draft.has_place() {
             return;
         }
         let tokens = state.sequences[request].remaining().min(draft.tokens);
