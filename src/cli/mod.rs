@@ -17,6 +17,7 @@ mod check;
 mod compare;
 mod errors;
 mod explain;
+mod latencies;
 mod new;
 mod outcomes;
 mod power;

@@ -1,12 +1,15 @@
 //! `simgate workload`, `real` and `sim`: one part of a case by itself.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
 use simgate::files::NewDir;
 use simgate::gate::{LoadedSide, Role, Settings};
+use simgate::run::TokenTimes;
 use simgate::{run, workload};
 
+use super::latencies;
 use super::progress::Bar;
 use super::say;
 use super::{Project, one_case};
@@ -65,7 +68,10 @@ impl Real {
     }
 }
 
-/// Predict a case's runs and write them
+/// Predict a case's runs, and write them or show their latencies
+///
+/// Without `--out` a native side is simulated once, without keeping what each step did, and its latencies are printed: of
+/// all requests, and of each replica where there are several.
 ///
 /// Example: simgate sim cpu/burst --out runs/sim
 #[derive(Debug, Args)]
@@ -74,15 +80,48 @@ pub struct Sim {
     case: String,
     /// Where to write the runs, one folder a seed
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    /// Requests of the workload, where not as many as the case says
+    #[arg(long, value_name = "N", conflicts_with = "out", value_parser = clap::value_parser!(u32).range(1..))]
+    requests: Option<u32>,
+    /// The seed to simulate
+    #[arg(long, value_name = "N", conflicts_with = "out", default_value_t = 0)]
+    seed: u32,
     #[command(flatten)]
     project: Project,
 }
 
 impl Sim {
-    /// Predicts, writes and says where.
+    /// Predicts, and writes or prints.
     pub fn run(&self) -> anyhow::Result<u8> {
-        serve(&self.project, &self.case, Role::Sim, Settings::from_env(), &self.out)
+        match &self.out {
+            Some(out) => serve(&self.project, &self.case, Role::Sim, Settings::from_env(), out),
+            None => self.show(),
+        }
+    }
+
+    fn show(&self) -> anyhow::Result<u8> {
+        let started = Instant::now();
+        let gate = self.project.gate(Settings::from_env())?;
+        let file = one_case(&gate, &self.case)?;
+        let bar = Bar::new();
+        let show = |what: &str, done, all| bar.show(&file.name, what, done, all);
+        let parts = gate.sim_parts(&file, self.requests, &show)?;
+        bar.clear();
+        let mut simulator = parts.simulator(parts.engine.clone(), parts.cluster)?;
+        let read_s = started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let run = simulator.run(&parts.workload, self.seed)?;
+        let simulated_s = started.elapsed().as_secs_f64();
+        say!("{}", latencies::table(&run, parts.cluster.replicas));
+        let tokens = run.tokens.as_ref();
+        say!(
+            "{} requests, {} output tokens in {} steps; read in {read_s:.3} s, simulated in {simulated_s:.3} s",
+            run.requests.len(),
+            tokens.map_or(0, TokenTimes::len),
+            tokens.map_or(0, TokenTimes::distinct),
+        );
+        Ok(0)
     }
 }
 

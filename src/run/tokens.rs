@@ -160,6 +160,11 @@ impl TokenTimes {
         self.spans.iter().map(|span| span.count as usize).sum()
     }
 
+    /// Times that tokens share: as many as there were steps, where steps gave them.
+    pub fn distinct(&self) -> usize {
+        self.times_ns.len()
+    }
+
     /// Whether there is no token.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
@@ -182,7 +187,7 @@ impl TokenTimes {
     }
 
     /// Times of the run's request number `index`, ascending.
-    pub fn iter(&self, index: usize) -> impl Iterator<Item = u64> {
+    pub fn iter(&self, index: usize) -> impl Iterator<Item = u64> + Clone {
         self.spans_of(index).iter().flat_map(|span| {
             let times = self.times_ns[span.first..].iter().step_by(span.stride.max(1) as usize);
             times.take(span.count as usize).copied()

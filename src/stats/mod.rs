@@ -3,6 +3,7 @@
 mod bound;
 mod components;
 mod distance;
+mod passes;
 mod percentile;
 mod random;
 mod spread;
@@ -10,6 +11,7 @@ mod spread;
 pub use bound::at_most;
 pub use components::Components;
 pub use distance::{kolmogorov, wasserstein};
+pub use passes::percentiles_in_passes;
 pub use percentile::{percentile_sorted, percentiles};
 pub use random::Random;
 pub use spread::{Mean, outlier, student_t, welch_satterthwaite};

@@ -38,7 +38,7 @@ pub fn percentile_sorted(values: &[f64], p: f64) -> f64 {
 }
 
 /// Index of the order statistic below the percentile, and how far on to the next it lies.
-fn position(n: usize, p: f64) -> (usize, f64) {
+pub(super) fn position(n: usize, p: f64) -> (usize, f64) {
     let h = (n - 1) as f64 * p.clamp(0.0, 1.0);
     let low = (h.floor() as usize).min(n - 1);
     if low + 1 == n { (low, 0.0) } else { (low, h - low as f64) }

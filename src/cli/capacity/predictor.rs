@@ -5,9 +5,10 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as ValueError;
+use simgate::compare::RunFigures;
 use simgate::engine::{Cluster, EngineConfig, Policy, Router};
 use simgate::gate::{SimParts, Simulator};
-use simgate::study::capacity::{Candidate, Figures, Key, Predict};
+use simgate::study::capacity::{Candidate, Key, Predict};
 use simgate::workload::Workload;
 
 /// The latest arrival: 146 years, which leaves as long for serving before 64 bits run out.
@@ -60,15 +61,15 @@ struct Simulated {
 }
 
 impl Predict for Simulated {
-    fn at(&self, candidate: &Candidate, rate_per_s: f64) -> Result<Figures, String> {
+    fn at(&self, candidate: &Candidate, rate_per_s: f64) -> Result<RunFigures, String> {
         let workload = self.arriving_at(rate_per_s)?;
         let mut simulator = self.simulator(candidate)?;
         let run = |seed| {
             let run = simulator.run(&workload, seed).map_err(|error| chain(&error))?;
-            Ok(Figures::of(&run))
+            Ok(RunFigures::of(&run))
         };
-        let runs: Vec<Figures> = (0..self.seeds).map(run).collect::<Result<_, String>>()?;
-        Ok(Figures::mean(&runs))
+        let runs: Vec<RunFigures> = (0..self.seeds).map(run).collect::<Result<_, String>>()?;
+        Ok(RunFigures::mean(&runs))
     }
 }
 

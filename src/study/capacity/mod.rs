@@ -3,7 +3,8 @@
 //! A [`Candidate`] is one point of the grid, [`Predict`] says what it takes at a rate, [`search()`] finds its
 //! capacity, [`run`] does so for all of them on several threads, and [`on_front`] tells which are worth a look.
 
-mod figures;
+use crate::compare::RunFigures;
+
 mod grid;
 mod pareto;
 mod partition;
@@ -13,7 +14,6 @@ mod search;
 mod slo;
 mod table;
 
-pub use figures::Figures;
 pub use grid::{Axis, Candidate, Defaults, Grid, GridError, Key, MOST_CANDIDATES, Value};
 pub use pareto::on_front;
 pub use partition::{ParsePartitionError, Partition};
@@ -29,5 +29,5 @@ pub trait Predict: Sync {
     ///
     /// # Errors
     /// Why it cannot be told.
-    fn at(&self, candidate: &Candidate, rate_per_s: f64) -> Result<Figures, String>;
+    fn at(&self, candidate: &Candidate, rate_per_s: f64) -> Result<RunFigures, String>;
 }

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 use super::Predict;
-use super::figures::Figures;
 use super::grid::Candidate;
 use super::rows::{Found, Row};
 use super::search::{Outcome, Precision, search};
 use super::slo::{Slo, Slos};
+use crate::compare::RunFigures;
 
 /// The least share of a run in which requests arrive, for its rate to be one that is kept up. Below, the run is mostly
 /// one burst: its queue is as long as there are requests, and a longer one would grow it further.
@@ -98,7 +98,7 @@ fn capacity(
 }
 
 /// The value of each target's figure, ns.
-fn values(figures: &Figures, slos: &Slos) -> Result<Vec<f64>, String> {
+fn values(figures: &RunFigures, slos: &Slos) -> Result<Vec<f64>, String> {
     let value = |slo: &Slo| {
         figures.ns.get(&slo.figure).copied().ok_or_else(|| {
             format!(
@@ -119,7 +119,7 @@ mod tests {
     struct Queue;
 
     impl Predict for Queue {
-        fn at(&self, candidate: &Candidate, rate_per_s: f64) -> Result<Figures, String> {
+        fn at(&self, candidate: &Candidate, rate_per_s: f64) -> Result<RunFigures, String> {
             let replicas = match candidate.number(Key::Replicas) {
                 Some(13) => return Err("thirteen\nis unlucky".to_owned()),
                 replicas => f64::from(replicas.unwrap_or(1)),
@@ -127,7 +127,7 @@ mod tests {
             let free = 100.0 - rate_per_s / replicas;
             let ttft = if free > 0.0 { 1e8 / free } else { 1e12 };
             let ns = [("ttft.p99", ttft), ("ttft.p50", 1.0)];
-            Ok(Figures {
+            Ok(RunFigures {
                 ns: ns.map(|(figure, ns)| (figure.parse().unwrap(), ns)).into(),
                 output_tokens_per_s: rate_per_s * 64.0,
                 // With eleven replicas, a run is over at once.
