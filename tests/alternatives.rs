@@ -52,7 +52,7 @@ fn measured(work: &AttentionWork, times: &GpuTimes, bundle: &Path) -> Vec<Sample
                 continue;
             }
             let sequences: Vec<(u32, u32)> = plans.iter().map(|plan| plan.sequence()).collect();
-            let bucket = step.bucket.parse().unwrap();
+            let bucket = step.bucket.as_deref().unwrap().parse().unwrap();
             samples.push(sample(work, bucket, &sequences, step.launch_ns + step.wait_ns));
         }
     }

@@ -1,5 +1,7 @@
 //! simgate's own simulator on a Vidur bundle: its engines and router, Vidur's step times.
 
+use std::sync::Arc;
+
 use super::{Backend, BackendError, Kind};
 use crate::engine::{Cluster, EngineConfig, Keep, Limits, serve_cluster};
 use crate::model::ModelShape;
@@ -10,7 +12,7 @@ use crate::workload::{Request, Workload};
 /// Predicts runs from a Vidur bundle.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    predictor: VidurPredictor,
+    predictor: Arc<VidurPredictor>,
     shape: ModelShape,
     engine: EngineConfig,
     cluster: Cluster,
@@ -21,7 +23,7 @@ impl Bundle {
     /// A cluster of engines whose steps take what `predictor` says, which is of as many devices as the cluster's
     /// engines.
     pub fn new(
-        predictor: VidurPredictor,
+        predictor: Arc<VidurPredictor>,
         shape: ModelShape,
         engine: EngineConfig,
         cluster: Cluster,

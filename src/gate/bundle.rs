@@ -1,6 +1,7 @@
 //! Sides that start from what Vidur's users have: its bundles and its results.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::loaded::Runs;
 use super::paths::resolve;
@@ -52,7 +53,7 @@ impl Stage<'_> {
     pub(super) fn bundled(&self, bundle: &Path) -> Result<Runs, GateError> {
         let (predictor, shape) = self.predicted(bundle)?;
         let (engine, cluster) = (self.model.engine()?, self.case.cluster);
-        let mut backend = Bundle::new(predictor, shape, engine, cluster, Keep::Steps);
+        let mut backend = Bundle::new(Arc::new(predictor), shape, engine, cluster, Keep::Steps);
         self.once(&mut backend, "native")
     }
 

@@ -1,6 +1,8 @@
 //! What simgate's own simulator of a case is made of, for whoever asks it about other rates and settings.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bundle;
 use super::paths::resolve;
@@ -11,12 +13,13 @@ use crate::backend::{Backend, Bundle, Native};
 use crate::case::{Case, Side, WorkloadSource};
 use crate::engine::{Cluster, EngineConfig, Keep};
 use crate::model::{ModelConfig, ModelShape};
+use crate::predict::VidurPredictor;
 use crate::profile::Profile;
 use crate::run::Run;
 use crate::workload::Workload;
 
 /// The parts of a case's simulator.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SimParts {
     /// What is served.
     pub workload: Workload,
@@ -28,10 +31,36 @@ pub struct SimParts {
     times: Times,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Times {
     Profile(Box<(Profile, ModelConfig)>),
-    Bundle(PathBuf, ModelShape),
+    Bundle(Box<Bundled>),
+}
+
+/// A bundle, and what was read of it before: by tensor and pipeline parallelism and the size of KV blocks.
+#[derive(Debug)]
+struct Bundled {
+    dir: PathBuf,
+    shape: ModelShape,
+    known: Mutex<HashMap<[u32; 3], Arc<VidurPredictor>>>,
+}
+
+impl Bundled {
+    fn predictor(
+        &self,
+        engine: &EngineConfig,
+        cluster: Cluster,
+    ) -> Result<Arc<VidurPredictor>, GateError> {
+        let key = [cluster.tensor_parallel, cluster.pipeline_parallel, engine.kv_block_tokens];
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(predictor) = known.get(&key) {
+            return Ok(Arc::clone(predictor));
+        }
+        let predictor = bundle::predictor(&self.dir, &self.shape, engine, cluster)?;
+        let predictor = Arc::new(predictor);
+        known.insert(key, Arc::clone(&predictor));
+        Ok(predictor)
+    }
 }
 
 /// A simulator of a case, with settings of its own.
@@ -61,9 +90,9 @@ impl SimParts {
                     |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
                 Simulator::Native(Box::new(native.map_err(failed)?))
             }
-            Times::Bundle(dir, shape) => {
-                let predictor = bundle::predictor(dir, shape, &engine, cluster)?;
-                let bundle = Bundle::new(predictor, *shape, engine, cluster, Keep::Tokens);
+            Times::Bundle(bundled) => {
+                let predictor = bundled.predictor(&engine, cluster)?;
+                let bundle = Bundle::new(predictor, bundled.shape, engine, cluster, Keep::Tokens);
                 Simulator::Bundle(Box::new(bundle))
             }
         })
@@ -110,9 +139,11 @@ impl Gate {
                 let profile = stage.model.profile(profile, &workload)?.clone();
                 Times::Profile(Box::new((profile, stage.model.config()?)))
             }
-            Side::Bundle(bundle) => {
-                Times::Bundle(resolve(&case, bundle, &stage.context)?, stage.model.shape()?)
-            }
+            Side::Bundle(bundle) => Times::Bundle(Box::new(Bundled {
+                dir: resolve(&case, bundle, &stage.context)?,
+                shape: stage.model.shape()?,
+                known: Mutex::default(),
+            })),
             side => return Err(GateError::NotNative { word: side.word() }),
         };
         Ok(SimParts { workload, engine: stage.model.engine()?, cluster: case.cluster, times })
