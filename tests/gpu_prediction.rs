@@ -123,7 +123,7 @@ impl Executor for LawExecutor<'_> {
             gpu_ns: Some(device - BESIDE_NS),
         };
         let end_ns = start_ns + schedule_ns + prepare_ns + device;
-        let bucket = self.law.bucket(&sequences).to_string();
+        let bucket = Some(self.law.bucket(&sequences).to_string().into());
         Ok(StepOutcome { end_ns, spans, bucket, ..StepOutcome::default() })
     }
 }
@@ -145,7 +145,8 @@ fn served(law: &Law, workload: &Workload, limits: (u32, u32), process: u32) -> R
     let random = Random::new(7, u64::from(process));
     let mut executor = LawExecutor { law, random };
     let mut clock = VirtualClock::default();
-    let run = serve(workload, &engine(limits), Limits::default(), &mut executor, &mut clock);
+    let (engine, any) = (engine(limits), Limits::default());
+    let run = serve(workload, &engine, any, Keep::Steps, &mut executor, &mut clock);
     let mut meta = RunMeta::new("candle", Boundary::Engine);
     meta.run_id = Some(format!("law-{}-{process}", workload.seed));
     meta.process = Some(process);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Backend, BackendError, Kind};
-use crate::engine::{Cluster, EngineConfig, Keep, Limits, serve_cluster};
+use crate::engine::{Cluster, EngineConfig, Keep, Limits, Router, serve_cluster};
 use crate::model::ModelShape;
 use crate::predict::{VidurExecutor, VidurPredictor};
 use crate::run::{Boundary, Run, RunMeta};
 use crate::workload::{Request, Workload};
 
-/// Predicts runs from a Vidur bundle.
+/// Predicts runs from a Vidur bundle: always the same one, but for a random router, whose seed is the repeat.
 #[derive(Debug, Clone)]
 pub struct Bundle {
     predictor: Arc<VidurPredictor>,
@@ -35,10 +35,13 @@ impl Bundle {
 
 impl Backend for Bundle {
     fn kind(&self) -> Kind {
-        Kind::Deterministic
+        match self.cluster.router {
+            Router::Random if self.cluster.replicas > 1 => Kind::Seeded,
+            _ => Kind::Deterministic,
+        }
     }
 
-    fn run(&mut self, workload: &Workload, _repeat: u32) -> Result<Run, BackendError> {
+    fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
         let kv_blocks = self.engine.resolve_kv_blocks(workload);
         let most = self.shape.max_positions;
         if let Some(problem) = unservable(workload, &self.engine, kv_blocks, most) {
@@ -52,12 +55,11 @@ impl Backend for Bundle {
             self.cluster,
             limits,
             self.keep,
-            workload.seed,
+            u64::from(repeat),
             executor,
         )
         .map_err(|error| BackendError::Failed(error.to_string()))?;
         let mut meta = RunMeta::new("native, Vidur bundle", Boundary::Engine);
-        meta.hashes.model_config = Some(self.shape.hash());
         meta.hashes.workload = Some(workload.hash());
         meta.hashes.engine = Some(self.engine.hash());
         meta.kv_blocks = Some(kv_blocks);
@@ -67,7 +69,7 @@ impl Backend for Bundle {
 
 /// The first request that an engine of `kv_blocks` KV blocks can never serve, and why. A model's own engine refuses such
 /// a request and goes on; who brings a trace wants to know before.
-pub fn unservable(
+fn unservable(
     workload: &Workload,
     engine: &EngineConfig,
     kv_blocks: u32,

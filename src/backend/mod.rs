@@ -21,7 +21,7 @@ mod served;
 mod transformers;
 pub mod vidur;
 
-pub use bundle::{Bundle, unservable};
+pub use bundle::Bundle;
 #[cfg(feature = "candle")]
 pub use candle::{Candle, LoadedModel, Warmup, host, now};
 pub use native::Native;

@@ -23,6 +23,7 @@ mod validate;
 
 pub use diagnostics::{Diagnostics, Problem};
 pub use units::{parse_duration, parse_percent, parse_tolerance};
+pub use validate::{MAX_COUNT, MAX_REPLICAS};
 
 /// A case, checked.
 #[derive(Debug, Clone)]
@@ -178,12 +179,15 @@ pub enum CaseError {
 }
 
 impl Case {
-    /// The Vidur bundle that one of its sides is predicted from.
-    pub fn bundle(&self) -> Option<&Path> {
-        [&self.sim, &self.real].into_iter().find_map(|side| match side {
-            Side::Bundle(bundle) | Side::Vidur(bundle) => Some(bundle.as_path()),
+    /// The Vidur bundles that its sides are predicted from, each once.
+    pub fn bundles(&self) -> Vec<&Path> {
+        let bundle = |side| match side {
+            &Side::Bundle(ref bundle) | &Side::Vidur(ref bundle) => Some(bundle.as_path()),
             _ => None,
-        })
+        };
+        let mut all: Vec<&Path> = [&self.sim, &self.real].into_iter().filter_map(bundle).collect();
+        all.dedup();
+        all
     }
 
     /// Whether anything but structure is judged.

@@ -67,10 +67,7 @@ impl VidurCommand {
         summary(&simulated, &bundle, read_s, run_s);
         if let Some(out) = &self.out {
             let workload = vidur_workload(&rows);
-            run::write(
-                &Vidur::new(simulator, config.shape.hash()).as_run(&workload, &simulated),
-                out,
-            )?;
+            run::write(&Vidur::new(simulator).as_run(&workload, &simulated), out)?;
             say!("run: {}", out.display());
         }
         Ok(if parity.iter().all(|parity| parity.holds(TOLERANCE)) { WITHIN } else { OUTSIDE })

@@ -91,9 +91,10 @@ impl Side {
         self.origin == Origin::Computed || self.runs.iter().all(native)
     }
 
-    /// Whether its only run was computed here, by a program that always comes to the same: seeded ones run several times.
+    /// Whether its only run was computed here, by a program that always comes to the same: seeded ones run several times,
+    /// and what names a process was measured.
     pub(super) fn is_exact(&self) -> bool {
-        self.origin == Origin::Computed && self.runs.len() == 1
+        self.origin == Origin::Computed && self.runs.len() == 1 && !self.names_processes()
     }
 
     /// Whether several runs stand there that name no process, so that each was taken for one.

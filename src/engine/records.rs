@@ -16,6 +16,9 @@ pub enum Keep {
     Tokens,
 }
 
+/// Plans that memory is taken for before there are any: a workload may ask for more tokens than it ever gets.
+const MOST_EXPECTED: usize = 1 << 22;
+
 /// Records of a run while it is served.
 #[derive(Debug, Default)]
 pub(super) struct Records {
@@ -63,7 +66,7 @@ impl Records {
     ) {
         if self.keep == Keep::Steps {
             if self.plans.is_empty() {
-                self.plans.reserve(self.expected);
+                self.plans.reserve(self.expected.min(MOST_EXPECTED));
             }
             let decodes = |item: &&super::PlanItem| state.sequences[item.request].decoding();
             let record = StepRecord {

@@ -77,8 +77,8 @@ impl<'a> Replica<'a> {
         self.requests.get(self.arrived).map(|request| request.arrival_ns)
     }
 
-    /// Serves until nothing more happens before `until_ns`: no step begins at that time or later, and none is seen to
-    /// end later.
+    /// Serves until nothing more happens before `until_ns`: no step begins at that time or later, and no request is seen
+    /// to end later.
     ///
     /// # Errors
     /// A step that could not be carried out. A request that can never be served is no error: it is
@@ -177,6 +177,7 @@ impl<'a> Replica<'a> {
         let times = StepTimes { start: start_ns, scheduled: scheduled_ns, end: outcome.end_ns };
         let id = |request: usize| self.requests[request].request_id;
         self.records.step(&plan, &self.state, times, &outcome, id);
+        let all = plan.items.len() == self.state.running.len();
         let eos = self.limits.eos.filter(|_| !self.state.config.ignore_eos);
         let records = &mut self.records;
         self.state.commit(&plan, |request, token| {
@@ -190,7 +191,8 @@ impl<'a> Replica<'a> {
             || (self.state.decode_steps > 0
                 && plan.admitted.is_empty()
                 && plan.preempted.is_empty()
-                && plan.items.len() == self.state.running.len());
+                && all
+                && self.state.running.len() == plan.items.len());
         self.spare.push(plan);
         settled
     }

@@ -1,5 +1,6 @@
 //! Sides that start from what Vidur's users have: its bundles and its results.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,13 +9,16 @@ use super::paths::resolve;
 use super::sides::Stage;
 use super::{GateError, runs};
 use crate::backend::vidur::{Vidur, VidurConfig, VidurSimulator};
-use crate::backend::{Backend, BackendError, Bundle, unservable};
+use crate::backend::{Backend, BackendError, Bundle, Kind};
 use crate::case::WorkloadSource;
 use crate::engine::{Cluster, EngineConfig, Keep};
 use crate::model::ModelShape;
 use crate::predict::{VidurPredictor, VidurSettings};
 use crate::profile::vidur::VidurBundle;
-use crate::run;
+use crate::run::{self, Run};
+
+/// How far sums of floating delays may lie from an arrival.
+const SAME_ARRIVAL_NS: u64 = 1_000;
 
 /// The step times in `bundle` for engines of a cluster.
 ///
@@ -50,38 +54,63 @@ impl Stage<'_> {
     ///
     /// # Errors
     /// A faulty bundle, or a workload that it or the engine cannot serve.
-    pub(super) fn bundled(&self, bundle: &Path) -> Result<Runs, GateError> {
+    pub(super) fn bundled(&self, bundle: &Path) -> Result<(Runs, Vec<String>), GateError> {
         let (predictor, shape) = self.predicted(bundle)?;
+        let remarks = predictor.remarks();
         let (engine, cluster) = (self.model.engine()?, self.case.cluster);
         let mut backend = Bundle::new(Arc::new(predictor), shape, engine, cluster, Keep::Steps);
-        self.once(&mut backend, "native")
+        Ok((self.collected(&mut backend, "native")?, remarks))
     }
 
     /// Vidur as it is.
     ///
     /// # Errors
     /// As for [`Self::bundled`], and settings that Vidur does not have.
-    pub(super) fn vidur(&self, bundle: &Path) -> Result<Runs, GateError> {
+    pub(super) fn vidur(&self, bundle: &Path) -> Result<(Runs, Vec<String>), GateError> {
         let (predictor, shape) = self.predicted(bundle)?;
+        let remarks = predictor.remarks();
         let engine = self.model.engine()?;
         let kv_blocks = engine.resolve_kv_blocks(&self.workload);
         let most = match &self.case.workload {
             WorkloadSource::Trace { scaled, .. } => scaled.max_tokens,
             _ => None,
         };
-        let most = most.unwrap_or(shape.max_positions);
-        if let Some(problem) = unservable(&self.workload, &engine, kv_blocks, shape.max_positions) {
-            return Err(no_prediction(problem));
-        }
+        let most = most.unwrap_or(u32::MAX).min(shape.max_positions);
         let fault = |error: crate::backend::vidur::SimulateError| no_prediction(error.to_string());
         let config = VidurConfig::of(&engine, self.case.cluster, kv_blocks, most).map_err(fault)?;
         let simulator = VidurSimulator::new(predictor, config).map_err(fault)?;
-        self.once(&mut Vidur::new(simulator, shape.hash()), "vidur")
+        Ok((self.collected(&mut Vidur::new(simulator), "vidur")?, remarks))
     }
 
-    fn once(&self, backend: &mut dyn Backend, name: &str) -> Result<Runs, GateError> {
-        let runs = runs::collect(backend, name, 0..1, &self.workload)?;
-        Ok((runs, vec![name.to_owned()]))
+    fn collected(&self, backend: &mut dyn Backend, name: &str) -> Result<Runs, GateError> {
+        let (runs, labels) = match backend.kind() {
+            Kind::Seeded => (runs::SEEDS, (0..runs::SEEDS).map(|s| format!("{name}, seed {s}"))),
+            _ => {
+                let runs = runs::collect(backend, name, 0..1, &self.workload)?;
+                return Ok((runs, vec![name.to_owned()]));
+            }
+        };
+        Ok((runs::collect(backend, name, 0..runs, &self.workload)?, labels.collect()))
+    }
+
+    /// A result tells when requests came from the first one on, and in floats: what lies within a microsecond of the
+    /// workload's arrivals is moved there, with its tokens.
+    fn arriving_as_asked(&self, mut run: Run) -> Run {
+        let asked: HashMap<u64, u64> =
+            self.workload.requests.iter().map(|r| (r.request_id, r.arrival_ns)).collect();
+        let start = self.workload.requests.first().map_or(0, |r| r.arrival_ns);
+        for record in &mut run.requests {
+            let from_start = record.arrival_ns.saturating_add(start);
+            let Some(&at) = asked.get(&record.request_id) else { continue };
+            if at.abs_diff(from_start) > SAME_ARRIVAL_NS {
+                continue;
+            }
+            let old = std::mem::replace(&mut record.arrival_ns, at);
+            let moved = |time: u64| time - old + at;
+            record.first_token_ns = record.first_token_ns.map(moved);
+            record.completion_ns = record.completion_ns.map(moved);
+        }
+        run
     }
 
     /// Results of Vidur, one file a repeat.
@@ -99,7 +128,7 @@ impl Stage<'_> {
         let mut imported = (Vec::new(), Vec::new());
         for file in files {
             let path = resolve(self.case, file, &self.context)?;
-            imported.0.push(run::read_vidur(&path)?);
+            imported.0.push(self.arriving_as_asked(run::read_vidur(&path)?));
             imported.1.push(file.display().to_string());
         }
         Ok(imported)

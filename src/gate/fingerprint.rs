@@ -68,7 +68,7 @@ impl Fingerprints {
             let file = model.folder()?.join("config.json");
             all.add("model", Some(&seen(&file)), &model.hash()?);
         }
-        if let Some(bundle) = case.bundle() {
+        for bundle in case.bundles() {
             for file in vidur::files(&resolve(case, bundle, context)?)? {
                 all.add("profile", Some(&seen(&file)), &content(&file, context)?);
             }

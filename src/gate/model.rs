@@ -95,11 +95,12 @@ impl<'a> CaseModel<'a> {
         Ok(ModelConfig::read(&self.folder()?)?)
     }
 
-    /// SHA-256 of the architecture: of what the engine computes, or of the sizes that a bundle is held against.
+    /// SHA-256 of the architecture: of what our engine computes, or, of a model that it cannot, of the sizes that a
+    /// bundle is held against.
     pub fn hash(&self) -> Result<String, GateError> {
-        match self.case.bundle() {
-            Some(_) => Ok(self.shape()?.hash()),
-            None => Ok(self.config()?.hash()),
+        match self.config() {
+            Err(_) if !self.case.bundles().is_empty() => Ok(self.shape()?.hash()),
+            config => Ok(config?.hash()),
         }
     }
 

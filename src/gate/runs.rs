@@ -9,7 +9,7 @@ use crate::run::{self, Run};
 use crate::workload::Workload;
 
 /// Seeds of a seeded backend, when the case does not say.
-const SEEDS: u32 = 16;
+pub(super) const SEEDS: u32 = 16;
 /// Fewest seeds whose spread can be told.
 const MIN_SEEDS: u32 = 3;
 /// Repeats of a measured backend, when the case does not say.

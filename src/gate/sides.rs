@@ -87,6 +87,7 @@ impl<'a> Stage<'a> {
         let (case, workload, context) = (self.case, &self.workload, &self.context);
         let mut origin = Origin::Recorded;
         let mut traced = None;
+        let mut told = Vec::new();
         let (runs, declared) = match side {
             Side::Recorded { runs, boundary } => {
                 let dirs = runs.iter().map(|path| resolve(case, path, context));
@@ -117,11 +118,15 @@ impl<'a> Stage<'a> {
             }
             Side::Bundle(bundle) => {
                 origin = Origin::Computed;
-                (self.bundled(bundle)?, None)
+                let (runs, remarks) = self.bundled(bundle)?;
+                told = remarks;
+                (runs, None)
             }
             Side::Vidur(bundle) => {
                 origin = Origin::Computed;
-                (self.vidur(bundle)?, None)
+                let (runs, remarks) = self.vidur(bundle)?;
+                told = remarks;
+                (runs, None)
             }
             Side::Import { format, files, boundary } => {
                 (self.imported(format.as_deref(), files)?, *boundary)
@@ -141,7 +146,9 @@ impl<'a> Stage<'a> {
         for (run, label) in runs.0.iter().zip(&runs.1) {
             same_workload(run, label, workload)?;
         }
-        Ok(LoadedSide { traced, ..finish(runs, declared, origin)? })
+        let mut side = LoadedSide { traced, ..finish(runs, declared, origin)? };
+        side.notes.extend(told);
+        Ok(side)
     }
 
     /// The case's own recording; `None` where there is none.

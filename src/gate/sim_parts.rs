@@ -9,7 +9,7 @@ use super::paths::resolve;
 use super::sides::Stage;
 use super::workload::first;
 use super::{CaseFile, Gate, GateError, Progress};
-use crate::backend::{Backend, Bundle, Native};
+use crate::backend::{Backend, BackendError, Bundle, Native};
 use crate::case::{Case, Side, WorkloadSource};
 use crate::engine::{Cluster, EngineConfig, Keep};
 use crate::model::{ModelConfig, ModelShape};
@@ -84,6 +84,17 @@ impl SimParts {
         Ok(match &self.times {
             Times::Profile(parts) => {
                 let (profile, model) = &**parts;
+                let (measured, asked) = (profile.meta.kv_block_tokens, engine.kv_block_tokens);
+                if measured != asked {
+                    let problem =
+                        format!("the profile is of KV blocks of {measured} tokens, not {asked}");
+                    let source = BackendError::Failed(problem);
+                    return Err(GateError::Backend {
+                        name: "native".to_owned(),
+                        repeat: 0,
+                        source,
+                    });
+                }
                 let native = Native::new(profile, model, engine);
                 let native = native.and_then(|native| native.on(cluster));
                 let failed =

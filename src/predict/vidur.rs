@@ -133,6 +133,11 @@ impl VidurPredictor {
         Ok(predictor)
     }
 
+    /// What whoever uses the bundle should know.
+    pub fn remarks(&self) -> Vec<String> {
+        self.bundle.remarks()
+    }
+
     /// The settings.
     pub fn settings(&self) -> &VidurSettings {
         &self.settings

@@ -115,7 +115,9 @@ fn served(row: &Row<'_>, columns: [Column; 8]) -> Result<Served, FileError> {
         // The counts in the file are those of the arrival, but it divides by what was left to the last start.
         (decoding / each.max(f64::MIN_POSITIVE)).round().max(1.0)
     };
-    if (each * tokens - decoding).abs() > (SAME * decoding).max(CLOCK) {
+    // Not the other way round: what is no number agrees with nothing.
+    let agrees = (each * tokens - decoding).abs() <= (SAME * decoding).max(CLOCK);
+    if !agrees || (each == 0.0 && decoding > CLOCK) {
         let problem = format!(
             "{each}, but the last token came {decoding} s after the first: divided by {tokens} output tokens that is {}",
             decoding / tokens

@@ -6,6 +6,9 @@ use std::path::Path;
 use super::{Request, Workload, WorkloadError};
 use crate::files::{FileError, Row, Table};
 
+/// The latest arrival: 146 years, which leaves as long for serving before 64 bits of ns run out.
+const LATEST_S: f64 = 4.6e9;
+
 const COLUMNS: [&str; 3] = ["arrived_at", "num_prefill_tokens", "num_decode_tokens"];
 
 /// How a trace is read.
@@ -73,6 +76,10 @@ pub fn read_rows(path: &Path, how: VidurTrace) -> Result<Vec<TraceRow>, Workload
             return Err(row.problem(arrived, problem).into());
         }
         let scaled = at * how.time_scale;
+        if scaled > LATEST_S {
+            let problem = format!("{at} is {scaled:e} s after the start: count seconds from the first arrival");
+            return Err(row.problem(arrived, problem).into());
+        }
         if let Some(above) = rows.last().filter(|above| above.arrived_at > scaled) {
             let before = above.arrived_at / how.time_scale;
             let problem =

@@ -27,14 +27,12 @@ use crate::workload::Workload;
 #[derive(Debug, Clone)]
 pub struct Vidur {
     simulator: VidurSimulator,
-    /// SHA-256 of the model's shape.
-    model_hash: String,
 }
 
 impl Vidur {
     /// A backend that serves with `simulator`.
-    pub fn new(simulator: VidurSimulator, model_hash: String) -> Self {
-        Self { simulator, model_hash }
+    pub fn new(simulator: VidurSimulator) -> Self {
+        Self { simulator }
     }
 
     /// The run of `workload` whose requests Vidur served so, in the workload's order.
@@ -43,7 +41,6 @@ impl Vidur {
         let times: Vec<Vec<u64>> =
             run.token_times.iter().map(|times| times.iter().map(ns).collect()).collect();
         let mut meta = RunMeta::new("vidur", Boundary::Engine);
-        meta.hashes.model_config = Some(self.model_hash.clone());
         meta.hashes.workload = Some(workload.hash());
         meta.kv_blocks = Some(self.simulator.config().blocks);
         served(workload, &times, meta)

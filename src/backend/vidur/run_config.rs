@@ -175,7 +175,8 @@ impl File {
             let problem = format!("a request of {longest} tokens does not fit beside the weights");
             return Err(fault("replica_config.device_config", problem));
         }
-        let planned = longest / scheduler.block_size * fitting.saturating_mul(stages);
+        let planned =
+            (longest / scheduler.block_size).saturating_mul(fitting.saturating_mul(stages));
         let blocks = scheduler.num_blocks.filter(|&blocks| blocks > 0).unwrap_or(planned);
         let chunk = match policy {
             VidurPolicy::Sarathi => scheduler.chunk_size,

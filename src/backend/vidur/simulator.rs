@@ -11,6 +11,9 @@ use super::{RuntimeStop, SimulateError};
 use crate::predict::{VidurBatch, VidurPredictor};
 use crate::stats::Random;
 
+/// Tokens that memory is taken for before they come.
+const MOST_RESERVED: u32 = 4096;
+
 /// A batch that was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct VidurStep {
@@ -118,7 +121,9 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     fn new(simulator: &'a VidurSimulator, requests: &[VidurRequest]) -> Self {
         let config = &simulator.config;
-        let tokens = requests.iter().map(|r| Vec::with_capacity(r.decode_tokens as usize));
+        let tokens = requests
+            .iter()
+            .map(|r| Vec::with_capacity(r.decode_tokens.min(MOST_RESERVED) as usize));
         Self {
             predictor: &simulator.predictor,
             config,

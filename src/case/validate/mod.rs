@@ -19,11 +19,11 @@ mod workload;
 const MAX_NODES: usize = 10_000;
 
 /// Most requests, tokens or KV blocks: beyond, memory would end before the case does.
-const MAX_COUNT: u32 = 100_000_000;
+pub const MAX_COUNT: u32 = 100_000_000;
 /// Most runs of one side.
 const MAX_RUNS: u32 = 10_000;
 /// Most replicas, and most devices along one dimension.
-const MAX_REPLICAS: u32 = 10_000;
+pub const MAX_REPLICAS: u32 = 10_000;
 
 /// Parses and checks the text of a case file.
 pub(super) fn case(path: &Path, text: &str) -> Result<Case, Diagnostics> {
@@ -268,6 +268,10 @@ impl Check {
     fn devices(&mut self, file: &CaseFile, case: &Case, side: &Side) {
         let Some(at) = file.cluster.as_ref().map(|cluster| cluster.at) else { return };
         let Cluster { replicas, tensor_parallel, pipeline_parallel, .. } = case.cluster;
+        if case.engine.as_ref().is_some_and(|engine| !engine.ignore_eos) && replicas > 1 {
+            let help = "add `ignore_eos: true` to `engine:`";
+            self.problem(at, "several replicas whose texts may end early", help);
+        }
         match side {
             Side::Candle { .. } | Side::Transformers if case.cluster.devices() > 1 => {
                 let message =
@@ -288,6 +292,23 @@ impl Check {
     }
 
     fn combinations(&mut self, file: &CaseFile, case: &Case) {
+        let serves = |side: &Side| {
+            let replayed = matches!(
+                side,
+                Side::Recorded { .. }
+                    | Side::Import { .. }
+                    | Side::Registered { .. }
+                    | Side::Itself
+            );
+            !replayed
+        };
+        if let Some(cluster) = &file.cluster
+            && !serves(&case.real)
+            && !serves(&case.sim)
+        {
+            let help = "leave it out: neither side is served here";
+            self.problem(cluster.at, "`cluster` in a case that only compares what there is", help);
+        }
         for (side, at) in [(&case.real, file.real.at), (&case.sim, file.sim.at)] {
             let of_bundle = matches!(side, Side::Bundle(_) | Side::Vidur(_));
             let engine_runs =
@@ -296,6 +317,12 @@ impl Check {
                 continue;
             }
             self.devices(file, case, side);
+            if let (true, Some(engine), Some(block)) = (of_bundle, &case.engine, &file.engine)
+                && !engine.ignore_eos
+            {
+                let help = "add `ignore_eos: true` to `engine:`: a bundle knows no texts";
+                self.problem(block.at, "a side from a bundle whose texts may end early", help);
+            }
             let absent = [
                 ("model", case.model.is_none()),
                 // A bundle does not say what it was measured on.

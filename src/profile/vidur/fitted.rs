@@ -5,10 +5,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::VidurError;
+use super::profiled::FILLED;
 use super::tables::{Axis, Grid, Series};
 use crate::files::{FileError, read_bytes};
 
 const VALUE: &str = "prediction";
+/// No variable is larger: tokens, sequences, or the square of a chunk.
+const MOST: u32 = 1 << 30;
+/// No op takes longer, ms: a day.
+const MOST_MS: f64 = 86_400_000.0;
 /// Below so many bytes a second thread costs more than it saves.
 const LARGE: usize = 1 << 20;
 
@@ -19,6 +24,7 @@ pub(super) fn series(
     variable: &'static str,
 ) -> Result<Series, VidurError> {
     let table = Fitted::<1>::read(path, [variable])?;
+    table.check(FILLED.contains(&op))?;
     let axis = axis(variable, table.rows.iter().map(|row| row.0[0]));
     let axis = Axis { step: 1, count: (axis.count - 1) * axis.step + 1, ..axis };
     let ms = table.fill([axis], |[x]| Some((x - axis.first) as usize))?;
@@ -29,6 +35,7 @@ pub(super) fn series(
 pub(super) fn decode(path: &Path) -> Result<Grid, VidurError> {
     let names = ["batch_size", "kv_cache_size"];
     let table = Fitted::<2>::read(path, names)?;
+    table.check(false)?;
     table.grid("attn_decode", names)
 }
 
@@ -36,6 +43,7 @@ pub(super) fn decode(path: &Path) -> Result<Grid, VidurError> {
 pub(super) fn prefill(path: &Path) -> Result<Grid, VidurError> {
     let names = ["kv_cache_size", "prefill_chunk_size_squared"];
     let mut table = Fitted::<2>::read(path, names)?;
+    table.check(false)?;
     for place in 0..table.rows.len() {
         let square = table.rows[place].0[1];
         let root = square.isqrt();
@@ -82,17 +90,22 @@ impl<const N: usize> Fitted<N> {
                 rows.extend(piece);
             }
         }
-        let table = Self { path: path.to_owned(), bytes, rows };
-        table.check()?;
-        Ok(table)
+        Ok(Self { path: path.to_owned(), bytes, rows })
     }
 
-    /// A time of 0 is one that Vidur never measured; then the whole table is of zeros.
-    fn check(&self) -> Result<(), VidurError> {
+    /// A time of 0 is one that Vidur `filled` in for what was never measured; then the whole table is of zeros.
+    fn check(&self, filled: bool) -> Result<(), VidurError> {
         if self.rows.is_empty() {
             return Err(self.fault(0, VALUE, "no rows".to_owned()));
         }
-        if self.rows.iter().all(|row| row.1 == 0.0) {
+        let false_size =
+            |row: &([u32; N], f64)| row.1 > MOST_MS || row.0.iter().any(|&key| key > MOST);
+        if let Some(place) = self.rows.iter().position(false_size) {
+            let problem =
+                format!("no step is of more than {MOST}, or takes more than {MOST_MS:e} ms");
+            return Err(self.fault(place, VALUE, problem));
+        }
+        if filled && self.rows.iter().all(|row| row.1 == 0.0) {
             return Ok(());
         }
         match self.rows.iter().position(|row| row.1 <= 0.0) {

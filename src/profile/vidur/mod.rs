@@ -57,6 +57,8 @@ pub struct VidurBundle {
     /// The host's shares of a step, by batch size; empty where the bundle has none.
     pub host: Vec<Series>,
     unmeasured: Vec<&'static str>,
+    /// Whether no file says which model it is of.
+    untold: bool,
 }
 
 /// The files of the bundle in `dir`.
@@ -102,6 +104,21 @@ impl VidurBundle {
         &self.unmeasured
     }
 
+    /// What whoever uses it should know.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if !self.unmeasured.is_empty() {
+            remarks.push(format!(
+                "the bundle's times of {} are 0: never measured",
+                self.unmeasured.join(", ")
+            ));
+        }
+        if self.untold {
+            remarks.push("the bundle has tables only: nothing says which model, degree and block size they are of".to_owned());
+        }
+        remarks
+    }
+
     fn zeros(&self) -> Vec<&'static str> {
         let optional = [&self.all_reduce, &self.send_recv].into_iter().flatten();
         let series = self.rounded.iter().chain([&self.kv_cache_save]).chain(optional);
@@ -123,12 +140,9 @@ impl Reader<'_> {
         &self,
         fitted_prefill: impl FnOnce() -> Result<Option<Grid>, VidurError>,
     ) -> Result<VidurBundle, VidurError> {
-        let has = |op| Ok::<bool, VidurError>(self.files.fitted(op)?.is_some());
-        let fitted = [has(SAVE)?, has(DECODE)?, has(PREFILL)?];
-        let profile = match self.files.profile("attention")? {
-            Some(path) if fitted.contains(&false) => Some(profiled::attention(&path, self.asked)?),
-            _ => None,
-        };
+        // Also where nothing is taken from it: tables do not say which model and block size they are of.
+        let path = self.files.profile("attention")?;
+        let profile = path.map(|path| profiled::attention(&path, self.asked)).transpose()?;
         let missing = |op| self.files.missing(op, "attention");
         let measured = |of: fn(&Attention) -> Option<Grid>| profile.as_ref().and_then(of);
         let decode = match self.files.fitted(DECODE)? {
@@ -158,6 +172,7 @@ impl Reader<'_> {
                 }
             },
             unmeasured: Vec::new(),
+            untold: self.files.profile("mlp")?.is_none() && profile.is_none(),
         })
     }
 

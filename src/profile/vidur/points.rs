@@ -18,6 +18,8 @@ pub(super) struct Point<const N: usize> {
 const KV_STEP: u32 = 64;
 /// More of one variable than any engine puts into a step, so that a false size takes no memory.
 const MOST: f64 = 4_194_304.0;
+/// Times of one op, likewise.
+const MOST_CELLS: u64 = 1 << 27;
 
 /// The time at every whole number that lies between two points; `None` without one.
 pub(super) fn series(
@@ -38,7 +40,7 @@ pub(super) fn decode(points: &[Point<2>]) -> Option<Grid> {
     let rows = axis("batch_size", lines.iter().map(|line| line.0), 1)?;
     let columns =
         axis("kv_cache_size", lines.iter().flat_map(|l| l.1.iter().map(|p| p.0)), KV_STEP)?;
-    Some(grid("attn_decode", &lines, rows, columns))
+    grid("attn_decode", &lines, rows, columns)
 }
 
 /// The grid of prefill attention: every 64 tokens in the cache, and every length of a chunk.
@@ -47,7 +49,7 @@ pub(super) fn prefill(points: &[Point<2>]) -> Option<Grid> {
     let rows = axis("kv_cache_size", lines.iter().map(|line| line.0), KV_STEP)?;
     let columns =
         axis("prefill_chunk_size", lines.iter().flat_map(|l| l.1.iter().map(|p| p.0)), 1)?;
-    Some(grid("attn_prefill", &lines, rows, columns))
+    grid("attn_prefill", &lines, rows, columns)
 }
 
 /// Points along one variable, ascending, each x once.
@@ -84,7 +86,11 @@ fn axis(
     Some(Axis { variable, first, step, count })
 }
 
-fn grid(op: &'static str, lines: &[(f64, Line)], rows: Axis, columns: Axis) -> Grid {
+/// `None` where a false size would take more memory than any profile needs.
+fn grid(op: &'static str, lines: &[(f64, Line)], rows: Axis, columns: Axis) -> Option<Grid> {
+    if u64::from(rows.count) * u64::from(columns.count) > MOST_CELLS {
+        return None;
+    }
     let mut ms = Vec::with_capacity(rows.count as usize * columns.count as usize);
     for row in 0..rows.count as usize {
         let row = f64::from(rows.value(row));
@@ -100,7 +106,7 @@ fn grid(op: &'static str, lines: &[(f64, Line)], rows: Axis, columns: Axis) -> G
         }
     }
     ms.resize(rows.count as usize * columns.count as usize, f64::NAN);
-    Grid { op, rows, columns, ms }
+    Some(Grid { op, rows, columns, ms })
 }
 
 /// The value at `x`; not a number outside the points.

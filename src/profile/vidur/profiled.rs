@@ -19,7 +19,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// Ops that Vidur takes as 0 where their column is missing or empty.
-const FILLED: [&str; 4] =
+pub(super) const FILLED: [&str; 4] =
     ["input_layernorm", "post_attention_layernorm", "add", "attn_kv_cache_save"];
 
 /// The measured points of token ops, in the order of `ops`.
@@ -306,14 +306,14 @@ impl Time {
     }
 }
 
-/// A column is all zeros, where it was never measured, or has none.
+/// A column that Vidur fills is all zeros, where it was never measured, or has none; others have none.
 fn check_all<const N: usize>(
     path: &Path,
     times: &[Time],
     points: &[Vec<Point<N>>],
 ) -> Result<(), VidurError> {
     for (time, points) in times.iter().zip(points) {
-        if points.iter().all(|point| point.ms == 0.0) {
+        if time.filled && points.iter().all(|point| point.ms == 0.0) {
             continue;
         }
         if let Some(point) = points.iter().find(|point| point.ms <= 0.0) {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::case::{MAX_COUNT, MAX_REPLICAS};
+
 /// Most points of a grid. More is a slip, or work for days.
 pub const MOST_CANDIDATES: usize = 10_000;
 
@@ -169,7 +171,11 @@ fn parse_value(key: Key, word: &str) -> Option<Value> {
         return word.bytes().all(letter).then(|| Value::Word(word.to_owned()));
     }
     let digits = word.bytes().all(|b| b.is_ascii_digit());
-    word.parse().ok().filter(|number| digits && *number > 0).map(Value::Number)
+    let most = match key {
+        Key::Replicas | Key::TensorParallel | Key::PipelineParallel => MAX_REPLICAS,
+        _ => MAX_COUNT,
+    };
+    word.parse().ok().filter(|number| digits && (1..=most).contains(number)).map(Value::Number)
 }
 
 /// How many GPUs a case uses where the grid does not say.
