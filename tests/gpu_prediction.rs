@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use simgate::collect::{refit, validate};
 use simgate::compare::{Figure, Metric};
 use simgate::engine::{
-    Clock, EngineConfig, ExecuteError, Executor, Launch, Limits, Policy, State, StepOutcome,
-    StepPlan, StepSpans, VirtualClock, serve,
+    Clock, Detail, EngineConfig, ExecuteError, Executor, Launch, Limits, Policy, State,
+    StepOutcome, StepPlan, StepSpans, VirtualClock, serve,
 };
 use simgate::gate::{CaseFile, Gate};
 use simgate::model::{AttentionWork, Buckets, GpuOp, ModelConfig, StepSize};
@@ -146,7 +146,7 @@ fn served(law: &Law, workload: &Workload, limits: (u32, u32), process: u32) -> R
     let mut executor = LawExecutor { law, random };
     let mut clock = VirtualClock::default();
     let (engine, any) = (engine(limits), Limits::default());
-    let run = serve(workload, &engine, any, Keep::Steps, &mut executor, &mut clock);
+    let run = serve(workload, &engine, any, Detail::Steps, &mut executor, &mut clock);
     let mut meta = RunMeta::new("candle", Boundary::Engine);
     meta.run_id = Some(format!("law-{}-{process}", workload.seed));
     meta.process = Some(process);

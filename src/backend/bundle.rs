@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Backend, BackendError, Kind};
-use crate::engine::{Cluster, EngineConfig, Keep, Limits, Router, serve_cluster};
+use crate::engine::{Cluster, Detail, EngineConfig, Limits, Router, serve_cluster};
 use crate::model::ModelShape;
 use crate::predict::{VidurExecutor, VidurPredictor};
 use crate::run::{Boundary, Run, RunMeta};
@@ -16,7 +16,7 @@ pub struct Bundle {
     shape: ModelShape,
     engine: EngineConfig,
     cluster: Cluster,
-    keep: Keep,
+    keep: Detail,
 }
 
 impl Bundle {
@@ -27,7 +27,7 @@ impl Bundle {
         shape: ModelShape,
         engine: EngineConfig,
         cluster: Cluster,
-        keep: Keep,
+        keep: Detail,
     ) -> Self {
         Self { predictor, shape, engine, cluster, keep }
     }

@@ -1,7 +1,7 @@
 //! simgate's own simulator: the shared engine with a predicting executor on a virtual clock.
 
 use super::{Backend, BackendError, Kind};
-use crate::engine::{Cluster, EngineConfig, Keep, Limits, serve_cluster};
+use crate::engine::{Cluster, Detail, EngineConfig, Limits, serve_cluster};
 use crate::model::ModelConfig;
 use crate::predict::{GpuPredictor, PredictingExecutor, Predictor};
 use crate::profile::Profile;
@@ -105,7 +105,7 @@ impl Native {
         workload: &Workload,
         seed: u32,
         scale: f64,
-        keep: Keep,
+        keep: Detail,
     ) -> Result<Run, BackendError> {
         let seed = u64::from(seed);
         let executor = |replica| {
@@ -132,6 +132,6 @@ impl Backend for Native {
     }
 
     fn run(&mut self, workload: &Workload, repeat: u32) -> Result<Run, BackendError> {
-        self.run_scaled(workload, repeat, 1.0, Keep::Steps)
+        self.run_scaled(workload, repeat, 1.0, Detail::Steps)
     }
 }

@@ -7,7 +7,7 @@ use super::clock::VirtualClock;
 use super::cluster::{Cluster, Router};
 use super::config::EngineConfig;
 use super::executor::Executor;
-use super::records::Keep;
+use super::records::Detail;
 use super::replica::Replica;
 use super::serve::{Limits, Served};
 use crate::run::{RequestRecord, Run, TokenTimes};
@@ -28,13 +28,13 @@ pub fn serve_cluster<E: Executor>(
     config: &EngineConfig,
     cluster: Cluster,
     limits: Limits,
-    keep: Keep,
+    keep: Detail,
     seed: u64,
     mut executor: impl FnMut(u32) -> E,
 ) -> Result<Served, EngineError> {
     let kv_blocks = config.resolve_kv_blocks(workload);
     let replicas = cluster.replicas.max(1);
-    let keep = if replicas == 1 { keep } else { Keep::Tokens };
+    let keep = if replicas == 1 { keep } else { Detail::Tokens };
     let fresh = |number| {
         let replica = Replica::new(config, kv_blocks, cluster.pipeline_parallel, limits, keep);
         (replica, executor(number), VirtualClock::default())

@@ -31,7 +31,7 @@ pub use executor::{DecodeStep, ExecuteError, Executor, StepOutcome, StepSpans};
 pub use fleet::{replica_name, serve_cluster};
 pub use plan::{PlanItem, StepPlan};
 pub use policy::plan;
-pub use records::Keep;
+pub use records::Detail;
 pub use replica::Replica;
 pub use serve::{Limits, Served, serve};
 pub use state::{Sequence, State};

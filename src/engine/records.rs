@@ -8,7 +8,7 @@ use crate::workload::Request;
 
 /// How much is kept of a served workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
+pub enum Detail {
     /// Requests, tokens, steps, and what each step did.
     #[default]
     Steps,
@@ -22,7 +22,7 @@ const MOST_EXPECTED: usize = 1 << 22;
 /// Records of a run while it is served.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    keep: Keep,
+    keep: Detail,
     tokens: TokenRecorder,
     ids: Vec<Vec<u32>>,
     steps: Vec<StepRecord>,
@@ -40,7 +40,7 @@ pub(super) struct StepTimes {
 }
 
 impl Records {
-    pub fn new(keep: Keep) -> Self {
+    pub fn new(keep: Detail) -> Self {
         Self { keep, ..Self::default() }
     }
 
@@ -64,7 +64,7 @@ impl Records {
         outcome: &StepOutcome,
         request_id: impl Fn(usize) -> u64,
     ) {
-        if self.keep == Keep::Steps {
+        if self.keep == Detail::Steps {
             if self.plans.is_empty() {
                 self.plans.reserve(self.expected.min(MOST_EXPECTED));
             }
@@ -115,7 +115,7 @@ impl Records {
         spans: StepSpans,
         request_id: impl Fn(usize) -> u64,
     ) {
-        if self.keep == Keep::Steps {
+        if self.keep == Detail::Steps {
             let context = |&r: &usize| state.sequences[r].computed + ahead;
             let record = StepRecord {
                 decode_sequences: state.running.len() as u32,

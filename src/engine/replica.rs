@@ -8,7 +8,7 @@ use super::config::EngineConfig;
 use super::executor::{Executor, StepOutcome};
 use super::plan::StepPlan;
 use super::policy;
-use super::records::{Keep, Records, StepTimes};
+use super::records::{Detail, Records, StepTimes};
 use super::serve::{Limits, Served};
 use super::state::{Sequence, State};
 use crate::run::Status;
@@ -45,7 +45,7 @@ impl<'a> Replica<'a> {
         kv_blocks: u32,
         stages: u32,
         limits: Limits,
-        keep: Keep,
+        keep: Detail,
     ) -> Self {
         let stages = stages.max(1);
         let state = State { stages, ..State::new(config.clone(), Vec::new(), kv_blocks) };

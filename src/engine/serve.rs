@@ -4,7 +4,7 @@ use super::EngineError;
 use super::clock::Clock;
 use super::config::EngineConfig;
 use super::executor::Executor;
-use super::records::Keep;
+use super::records::Detail;
 use super::replica::Replica;
 use crate::run::Run;
 use crate::workload::Workload;
@@ -36,7 +36,7 @@ pub fn serve(
     workload: &Workload,
     config: &EngineConfig,
     limits: Limits,
-    keep: Keep,
+    keep: Detail,
     executor: &mut dyn Executor,
     clock: &mut dyn Clock,
 ) -> Result<Served, EngineError> {

@@ -11,7 +11,7 @@ use super::{GateError, runs};
 use crate::backend::vidur::{Vidur, VidurConfig, VidurSimulator};
 use crate::backend::{Backend, BackendError, Bundle, Kind};
 use crate::case::WorkloadSource;
-use crate::engine::{Cluster, EngineConfig, Keep};
+use crate::engine::{Cluster, Detail, EngineConfig};
 use crate::model::ModelShape;
 use crate::predict::{VidurPredictor, VidurSettings};
 use crate::profile::vidur::VidurBundle;
@@ -58,7 +58,7 @@ impl Stage<'_> {
         let (predictor, shape) = self.predicted(bundle)?;
         let remarks = predictor.remarks();
         let (engine, cluster) = (self.model.engine()?, self.case.cluster);
-        let mut backend = Bundle::new(Arc::new(predictor), shape, engine, cluster, Keep::Steps);
+        let mut backend = Bundle::new(Arc::new(predictor), shape, engine, cluster, Detail::Steps);
         Ok((self.collected(&mut backend, "native")?, remarks))
     }
 

@@ -11,7 +11,7 @@ use super::workload::first;
 use super::{CaseFile, Gate, GateError, Progress};
 use crate::backend::{Backend, BackendError, Bundle, Native};
 use crate::case::{Case, Side, WorkloadSource};
-use crate::engine::{Cluster, EngineConfig, Keep};
+use crate::engine::{Cluster, Detail, EngineConfig};
 use crate::model::{ModelConfig, ModelShape};
 use crate::predict::VidurPredictor;
 use crate::profile::Profile;
@@ -103,7 +103,7 @@ impl SimParts {
             }
             Times::Bundle(bundled) => {
                 let predictor = bundled.predictor(&engine, cluster)?;
-                let bundle = Bundle::new(predictor, bundled.shape, engine, cluster, Keep::Tokens);
+                let bundle = Bundle::new(predictor, bundled.shape, engine, cluster, Detail::Tokens);
                 Simulator::Bundle(Box::new(bundle))
             }
         })
@@ -117,7 +117,7 @@ impl Simulator {
     /// A step that cannot be predicted.
     pub fn run(&mut self, workload: &Workload, seed: u32) -> Result<Run, GateError> {
         let run = match self {
-            Self::Native(native) => native.run_scaled(workload, seed, 1.0, Keep::Tokens),
+            Self::Native(native) => native.run_scaled(workload, seed, 1.0, Detail::Tokens),
             Self::Bundle(bundle) => bundle.run(workload, seed),
         };
         run.map_err(|source| GateError::Backend { name: "native".to_owned(), repeat: seed, source })

@@ -2,7 +2,7 @@
 
 use crate::backend::{BackendError, Native};
 use crate::compare::{CompareError, Kappas, Origin, Side, amplification};
-use crate::engine::Keep;
+use crate::engine::Detail;
 use crate::run::Boundary;
 use crate::workload::Workload;
 
@@ -16,7 +16,7 @@ const SLOW: f64 = 1.02;
 /// A step that cannot be predicted.
 pub fn kappas(native: &Native, workload: &Workload, seeds: u32) -> Result<Kappas, BackendError> {
     let side = |scale: f64| -> Result<Side, BackendError> {
-        let run = |seed| native.run_scaled(workload, seed, scale, Keep::Tokens);
+        let run = |seed| native.run_scaled(workload, seed, scale, Detail::Tokens);
         Ok(Side {
             labels: (0..seeds).map(|seed| format!("steps x {scale}, seed {seed}")).collect(),
             runs: (0..seeds).map(run).collect::<Result<_, _>>()?,

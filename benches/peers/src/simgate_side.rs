@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use simgate::engine::{
-    Clock, DecodeStep, EngineConfig, ExecuteError, Executor, Keep, Launch, Limits, Policy, State,
+    Clock, DecodeStep, EngineConfig, ExecuteError, Executor, Detail, Launch, Limits, Policy, State,
     StepOutcome, StepPlan, StepSpans, VirtualClock, serve,
 };
 use simgate::run::Status;
@@ -74,7 +74,7 @@ pub fn run(requests: &[Request], settings: &Settings) -> anyhow::Result<Outcome>
     let mut fixed = Fixed { settings, prefill_steps: 0, decode_steps: 0 };
     let mut clock = VirtualClock::default();
     let start = Instant::now();
-    let run = serve(&workload, &config, Limits::default(), Keep::Tokens, &mut fixed, &mut clock)?.run;
+    let run = serve(&workload, &config, Limits::default(), Detail::Tokens, &mut fixed, &mut clock)?.run;
     let tokens = run.tokens.unwrap_or_default();
     // Spans of steps say as much; written out, nobody can doubt that each token has its time.
     let times: Vec<u64> = (0..tokens.requests()).flat_map(|i| tokens.iter(i)).collect();

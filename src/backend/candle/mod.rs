@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::{Backend, BackendError, Kind, gpu, host_speed};
-use crate::engine::{EngineConfig, Keep, Launch, Limits, MonotonicClock, Served, serve};
+use crate::engine::{Detail, EngineConfig, Launch, Limits, MonotonicClock, Served, serve};
 use crate::model::{GpuForward, GpuLimits, ModelError, WeightSource};
 use crate::run::{
     self, Boundary, EngineBuild, Graphs, Host, HostSpeed, Run, RunMeta, StepRecord, Weights,
@@ -174,7 +174,7 @@ impl Candle {
         let limits = Limits { max_positions: Some(config.max_positions), eos: config.eos };
         let mut executor = self.executor(&loaded, workload).map_err(failed)?;
         let mut clock = MonotonicClock::start();
-        serve(workload, &engine, limits, Keep::Steps, &mut executor, &mut clock)
+        serve(workload, &engine, limits, Detail::Steps, &mut executor, &mut clock)
             .map_err(|error| BackendError::Failed(error.to_string()))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::backend::candle::CandleExecutor;
 use crate::collect::{CollectError, Progress, Ranges, sarathi};
-use crate::engine::{Keep, Launch, Limits, MonotonicClock, serve};
+use crate::engine::{Detail, Launch, Limits, MonotonicClock, serve};
 use crate::model::Qwen3;
 use crate::predict::CpuPredictor;
 use crate::profile::{CpuTimes, HostEntry, ProfileMeta, Residual, Span};
@@ -34,7 +34,7 @@ pub(super) fn calibrate(
         let mut executor = CandleExecutor::on_cpu(model, &workload, &engine)?;
         let mut clock = MonotonicClock::start();
         let served =
-            serve(&workload, &engine, Limits::default(), Keep::Steps, &mut executor, &mut clock)?;
+            serve(&workload, &engine, Limits::default(), Detail::Steps, &mut executor, &mut clock)?;
         progress("profile: calibration runs", seed + 1, 2 * RUNS);
         if seed > 1 {
             meta.run_ids.push(format!("calibration-{seed}-{}", meta.started_at));

@@ -8,7 +8,7 @@ fn cluster(replicas: u32, router: Router) -> Cluster {
 }
 
 fn fleet(workload: &Workload, config: &EngineConfig, cluster: Cluster, seed: u64) -> Run {
-    let served = serve_cluster(workload, config, cluster, LIMITS, Keep::Steps, seed, |_| Fixed);
+    let served = serve_cluster(workload, config, cluster, LIMITS, Detail::Steps, seed, |_| Fixed);
     served.unwrap().run
 }
 

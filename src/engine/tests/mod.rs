@@ -48,7 +48,7 @@ const LIMITS: Limits = Limits { max_positions: Some(4096), eos: None };
 
 fn run(workload: &Workload, config: &EngineConfig) -> Served {
     let mut clock = VirtualClock::default();
-    serve(workload, config, LIMITS, Keep::Steps, &mut Fixed, &mut clock).unwrap()
+    serve(workload, config, LIMITS, Detail::Steps, &mut Fixed, &mut clock).unwrap()
 }
 
 /// Whether the engine can ever serve a request.
@@ -235,7 +235,7 @@ fn a_text_ends_with_its_last_token_unless_the_engine_ignores_it() {
         let workload = requests(&[(4, 5), (6, 5)]);
         let mut clock = VirtualClock::default();
         let served =
-            serve(&workload, &config, limits, Keep::Steps, &mut Seven, &mut clock).unwrap();
+            serve(&workload, &config, limits, Detail::Steps, &mut Seven, &mut clock).unwrap();
         for request in &served.run.requests {
             assert_eq!((request.status, request.decode_tokens_actual), (Status::Ok, expected));
         }

@@ -83,7 +83,7 @@ proptest! {
         let served = run(&workload, &config);
         prop_assert_eq!(&served.run, &expected);
         let mut clock = VirtualClock::default();
-        let brief = serve(&workload, &config, LIMITS, Keep::Tokens, &mut Fixed, &mut clock).unwrap();
+        let brief = serve(&workload, &config, LIMITS, Detail::Tokens, &mut Fixed, &mut clock).unwrap();
         prop_assert_eq!(brief.run, Run { steps: Vec::new(), plans: Vec::new(), ..expected });
     }
 }
@@ -124,7 +124,7 @@ fn most_steps_of_a_long_answer_are_taken_together_under_every_policy() {
         let config = config(policy, 512, 1000);
         let workload = requests(&[(20, 200), (30, 300)]);
         let mut clock = VirtualClock::default();
-        serve(&workload, &config, LIMITS, Keep::Tokens, &mut counting, &mut clock).unwrap();
+        serve(&workload, &config, LIMITS, Detail::Tokens, &mut counting, &mut clock).unwrap();
         assert!(counting.executed < 10, "{}: {}", policy.as_str(), counting.executed);
         assert!(counting.decoded > 290, "{}: {}", policy.as_str(), counting.decoded);
     }

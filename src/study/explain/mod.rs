@@ -4,7 +4,7 @@
 
 use crate::backend::{BackendError, Native};
 use crate::compare::{Figure, Metric, Percentile, Tolerance, Tolerances, samples_of};
-use crate::engine::{Keep, VirtualClock, serve};
+use crate::engine::{Detail, VirtualClock, serve};
 use crate::run::Run;
 use crate::stats::percentiles;
 use crate::workload::Workload;
@@ -222,7 +222,7 @@ fn value(evidence: Evidence<'_>, truth: &Truth, known: Known) -> Result<Vec<f64>
             let mut hybrid = Hybrid::new(truth, native.gpu()?, known, seed);
             let mut clock = VirtualClock::default();
             let (engine, limits) = (native.scheduler(), native.limits());
-            serve(workload, engine, limits, Keep::Steps, &mut hybrid, &mut clock)
+            serve(workload, engine, limits, Detail::Steps, &mut hybrid, &mut clock)
                 .map_err(|error| failed(error.to_string()))?
                 .run
         };
