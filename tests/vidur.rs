@@ -415,8 +415,7 @@ fn the_backend_returns_tokens_and_says_that_it_repeats_itself() {
     fs::write(&path, "arrived_at,num_prefill_tokens,num_decode_tokens\n0.5,20,3\n0.5,30,4\n")
         .unwrap();
     let workload = vidur_workload(&read_vidur_rows(&path, Default::default()).unwrap());
-    let mut vidur =
-        Vidur::new(simulator(config(VidurPolicy::Vllm, VidurRouter::RoundRobin)), SHAPE.hash());
+    let mut vidur = Vidur::new(simulator(config(VidurPolicy::Vllm, VidurRouter::RoundRobin)));
     assert_eq!(vidur.kind(), Kind::Deterministic);
     let run = vidur.run(&workload, 0).unwrap();
     let tokens: Vec<u32> = run.requests.iter().map(|r| r.decode_tokens_actual).collect();
