@@ -97,15 +97,15 @@ fn partitions_together_are_the_whole() {
 fn a_combination_that_cannot_be_simulated_says_why_beside_the_others() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
-    let (code, text) = search(&out, &["--grid", "cluster.replicas=1,4"]);
+    let (code, text) = search(&out, &["--grid", "cluster.tensor_parallel=1,4"]);
     assert_eq!(code, 0, "{text}");
     let csv = read(&out, "capacity.csv");
     let failed: Vec<&str> = csv.lines().filter(|line| line.contains(",failed,")).collect();
     assert_eq!(failed.len(), 4, "{csv}");
-    assert!(failed[0].contains("kv_blocks=100 replicas=4,"), "{csv}");
-    let only = search(&out, &["--grid", "cluster.replicas=4", "--partition", "count:1/4"]);
+    assert!(failed[0].contains("kv_blocks=100 tensor_parallel=4,"), "{csv}");
+    let only = search(&out, &["--grid", "cluster.tensor_parallel=4", "--partition", "count:1/4"]);
     assert_eq!(only.0, 2, "{}", only.1);
-    assert!(only.1.contains("cluster.replicas=4: one engine on one GPU is simulated"));
+    assert!(only.1.contains("the profile is of one device, without collectives"));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn every_faulty_flag_is_refused_with_what_would_be_right() {
         (vec![CASE, "--slo", "ttft.p95=1s"], "`ttft.p95` is not a figure"),
         (with(&["--slo", "ttft.p99=1s"]), "`ttft.p99` has two targets: keep the tighter one"),
         (with(&["--grid", "engine.launch=eager"]), "cannot be varied: the keys are engine.policy,"),
-        (with(&["--grid", "engine.kv_blocks=0"]), "it takes whole numbers from 1 to 4294967295"),
+        (with(&["--grid", "engine.kv_blocks=0"]), "it takes whole numbers from 1 to 100000000"),
         (with(&["--grid", "engine.kv_blocks=1,,2"]), "has an empty value"),
         (with(&["--grid", "engine.kv_blocks=1,1"]), "has the value `1` twice"),
         (

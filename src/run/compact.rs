@@ -29,7 +29,7 @@ pub(super) fn pack(run: &Run) -> Option<(TokenSteps, Vec<PlanRecord>)> {
     let chunks: Vec<PlanRecord> =
         plans.iter().filter(|plan| !holds(&decodes, plan)).copied().collect();
     let times = times(&run.requests, &run.steps, &steps)?;
-    let whole = times == *tokens
+    let whole = times.has_times_of(tokens)
         && (run.plans.is_empty() || whole_plans(&run.requests, &steps, &chunks) == plans);
     whole.then_some((steps, chunks))
 }

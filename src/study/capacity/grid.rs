@@ -59,6 +59,14 @@ impl Key {
         self.as_str().split_once('.').map_or("", |(_, short)| short)
     }
 
+    /// The largest number that a case file may give it, too.
+    fn most(self) -> u32 {
+        match self {
+            Self::Replicas | Self::TensorParallel | Self::PipelineParallel => MAX_REPLICAS,
+            _ => MAX_COUNT,
+        }
+    }
+
     /// Whether its values are words; those of all others are whole numbers from 1.
     fn is_word(self) -> bool {
         matches!(self, Self::Policy | Self::Router)
@@ -135,10 +143,10 @@ fn keys() -> String {
     Key::ALL.map(Key::as_str).join(", ")
 }
 
-fn allowed(key: &str) -> &'static str {
-    match Key::parse(key).is_some_and(Key::is_word) {
-        true => "a word of lower-case letters, digits, `-` and `_`",
-        false => "whole numbers from 1 to 4294967295",
+fn allowed(key: &str) -> String {
+    match Key::parse(key).filter(|key| !key.is_word()) {
+        None => "a word of lower-case letters, digits, `-` and `_`".to_owned(),
+        Some(key) => format!("whole numbers from 1 to {}", key.most()),
     }
 }
 
@@ -171,11 +179,10 @@ fn parse_value(key: Key, word: &str) -> Option<Value> {
         return word.bytes().all(letter).then(|| Value::Word(word.to_owned()));
     }
     let digits = word.bytes().all(|b| b.is_ascii_digit());
-    let most = match key {
-        Key::Replicas | Key::TensorParallel | Key::PipelineParallel => MAX_REPLICAS,
-        _ => MAX_COUNT,
-    };
-    word.parse().ok().filter(|number| digits && (1..=most).contains(number)).map(Value::Number)
+    word.parse()
+        .ok()
+        .filter(|number| digits && (1..=key.most()).contains(number))
+        .map(Value::Number)
 }
 
 /// How many GPUs a case uses where the grid does not say.
@@ -338,7 +345,7 @@ mod tests {
 
     #[test]
     fn each_fault_says_what_is_allowed() {
-        let numbers = "it takes whole numbers from 1 to 4294967295";
+        let numbers = "it takes whole numbers from 1 to 100000000";
         let word = "it takes a word of lower-case letters, digits, `-` and `_`";
         let hundred: Vec<String> = (1..=101).map(|n| n.to_string()).collect();
         let many = hundred.join(",");
