@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::distance::Distance;
 use super::figure::Figure;
 use super::tolerance::Tolerances;
-use crate::run::{Boundary, NATIVE, Run};
+use crate::run::{Boundary, NATIVE, Run, VIDUR};
 use crate::stats::Mean;
 
 /// One side of a comparison.
@@ -87,8 +87,10 @@ impl Side {
 
     /// Whether its runs were computed, as far as anything says so.
     pub(super) fn is_computed(&self) -> bool {
-        let native = |run: &Run| run.meta.as_ref().is_some_and(|meta| meta.backend == NATIVE);
-        self.origin == Origin::Computed || self.runs.iter().all(native)
+        let simulator = |run: &Run| {
+            run.meta.as_ref().is_some_and(|meta| [NATIVE, VIDUR].contains(&&*meta.backend))
+        };
+        self.origin == Origin::Computed || self.runs.iter().all(simulator)
     }
 
     /// Whether its only run was computed here, by a program that always comes to the same: seeded ones run several times,

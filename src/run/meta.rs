@@ -13,6 +13,8 @@ pub const RUN_META_SCHEMA_VERSION: u32 = 1;
 
 /// Name of simgate's own simulator, in the runs that it computed.
 pub const NATIVE: &str = "native";
+/// The name under which Vidur's results stand, simulated here or by itself.
+pub const VIDUR: &str = "vidur";
 
 /// Where a run's timestamps were taken. Runs of unlike boundaries are not comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

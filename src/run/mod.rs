@@ -31,7 +31,7 @@ pub use fault::fault;
 pub use gaps::GapPercentiles;
 pub use meta::{
     Boundary, Device, EngineBuild, GpuState, Graphs, Hashes, Host, HostSpeed, NATIVE,
-    RUN_META_SCHEMA_VERSION, RunMeta, Weights,
+    RUN_META_SCHEMA_VERSION, RunMeta, VIDUR, Weights,
 };
 pub use step_times::StepTimes;
 pub use steps::{PlanRecord, StepRecord};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Boundary, RequestRecord, Run, RunError, RunMeta, Status};
+use super::{Boundary, RequestRecord, Run, RunError, RunMeta, Status, VIDUR};
 use crate::files::{Column, FileError, Row, Table};
 
 const COLUMNS: [&str; 8] = [
@@ -83,7 +83,7 @@ pub fn read_vidur(path: &Path) -> Result<Run, RunError> {
     if requests.is_empty() {
         return Err(table.short(COLUMNS[0], "no requests".to_owned()).into());
     }
-    Ok(Run { requests, meta: Some(RunMeta::new("vidur", Boundary::Engine)), ..Run::default() })
+    Ok(Run { requests, meta: Some(RunMeta::new(VIDUR, Boundary::Engine)), ..Run::default() })
 }
 
 fn served(row: &Row<'_>, columns: [Column; 8]) -> Result<Served, FileError> {

@@ -20,7 +20,7 @@ pub use state::{VidurOutcome, VidurRequest};
 
 use super::{Backend, BackendError, Kind, served};
 use crate::predict::PredictError;
-use crate::run::{Boundary, Run, RunMeta};
+use crate::run::{Boundary, Run, RunMeta, VIDUR};
 use crate::workload::Workload;
 
 /// Vidur in compatibility mode, as a backend.
@@ -40,7 +40,7 @@ impl Vidur {
         let ns = |seconds: &f64| (seconds * 1e9).round() as u64;
         let times: Vec<Vec<u64>> =
             run.token_times.iter().map(|times| times.iter().map(ns).collect()).collect();
-        let mut meta = RunMeta::new("vidur", Boundary::Engine);
+        let mut meta = RunMeta::new(VIDUR, Boundary::Engine);
         meta.hashes.workload = Some(workload.hash());
         meta.kv_blocks = Some(self.simulator.config().blocks);
         served(workload, &times, meta)

@@ -33,7 +33,7 @@ pub(super) fn decodes_ahead(state: &State) -> u32 {
 
 /// What a request holds, and will.
 struct Life {
-    /// Tokens in the cache once its prompt is computed.
+    /// Tokens in the cache before the next step of decodes.
     computed: u32,
     /// Tokens that are computed after that.
     left: u32,
@@ -42,7 +42,11 @@ struct Life {
 impl Life {
     fn of(state: &State, request: usize) -> Self {
         let sequence = &state.sequences[request];
-        let computed = sequence.computed.max(sequence.known());
+        // Prompts are computed whole, so what has begun decodes.
+        let computed = match sequence.computed {
+            0 => sequence.known(),
+            computed => computed,
+        };
         // The last output token is never fed back.
         Self { computed, left: (sequence.prompt + sequence.output - 1).saturating_sub(computed) }
     }

@@ -129,3 +129,11 @@ fn most_steps_of_a_long_answer_are_taken_together_under_every_policy() {
         assert!(counting.decoded > 290, "{}: {}", policy.as_str(), counting.decoded);
     }
 }
+
+#[test]
+fn a_place_that_comes_free_goes_to_who_waits_at_once() {
+    // Of six that run, a step decodes five; one ends, so that as many run as were decoded.
+    let workload = requests(&[(1, 2), (1, 5), (1, 5), (1, 5), (1, 5), (1, 5), (1, 5)]);
+    let config = EngineConfig { max_sequences: 6, ..config(Policy::Vllm, 5, 100) };
+    assert_eq!(run(&workload, &config).run, slowly(&workload, &config, &mut Fixed));
+}

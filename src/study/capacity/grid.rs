@@ -360,7 +360,10 @@ mod tests {
                 &["cluster.replicas="],
                 "`cluster.replicas=` has an empty value: write KEY=VALUE,.., such as engine.chunk_tokens=256,512".to_owned(),
             ),
-            (&["cluster.replicas=0"], format!("`0` is no value of cluster.replicas: {numbers}")),
+            (
+                &["cluster.replicas=0"],
+                "`0` is no value of cluster.replicas: it takes whole numbers from 1 to 10000".to_owned(),
+            ),
             (&["engine.kv_blocks=+5"], format!("`+5` is no value of engine.kv_blocks: {numbers}")),
             (&["engine.policy=Sarathi"], format!("`Sarathi` is no value of engine.policy: {word}")),
             (
