@@ -20,6 +20,7 @@ mod scalar;
 pub mod schema;
 mod units;
 mod validate;
+mod workload_schema;
 
 pub use diagnostics::{Diagnostics, Problem};
 pub use units::{parse_duration, parse_percent, parse_tolerance};

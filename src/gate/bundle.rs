@@ -8,7 +8,7 @@ use super::loaded::Runs;
 use super::paths::resolve;
 use super::sides::Stage;
 use super::{GateError, runs};
-use crate::backend::vidur::{Vidur, VidurConfig, VidurSimulator};
+use crate::backend::vidur::{SimulateError, Vidur, VidurConfig, VidurSimulator};
 use crate::backend::{Backend, BackendError, Bundle, Kind};
 use crate::case::WorkloadSource;
 use crate::engine::{Cluster, Detail, EngineConfig};
@@ -76,21 +76,20 @@ impl Stage<'_> {
             _ => None,
         };
         let most = most.unwrap_or(u32::MAX).min(shape.max_positions);
-        let fault = |error: crate::backend::vidur::SimulateError| no_prediction(error.to_string());
+        let fault = |error: SimulateError| no_prediction(error.to_string());
         let config = VidurConfig::of(&engine, self.case.cluster, kv_blocks, most).map_err(fault)?;
         let simulator = VidurSimulator::new(predictor, config).map_err(fault)?;
         Ok((self.collected(&mut Vidur::new(simulator), "vidur")?, remarks))
     }
 
     fn collected(&self, backend: &mut dyn Backend, name: &str) -> Result<Runs, GateError> {
-        let (runs, labels) = match backend.kind() {
-            Kind::Seeded => (runs::SEEDS, (0..runs::SEEDS).map(|s| format!("{name}, seed {s}"))),
-            _ => {
-                let runs = runs::collect(backend, name, 0..1, &self.workload)?;
-                return Ok((runs, vec![name.to_owned()]));
-            }
+        let seeds = if backend.kind() == Kind::Seeded { runs::SEEDS } else { 1 };
+        let label = |seed| match seeds {
+            1 => name.to_owned(),
+            _ => format!("{name}, seed {seed}"),
         };
-        Ok((runs::collect(backend, name, 0..runs, &self.workload)?, labels.collect()))
+        let runs = runs::collect(backend, name, 0..seeds, &self.workload)?;
+        Ok((runs, (0..seeds).map(label).collect()))
     }
 
     /// A result tells when requests came from the first one on, and in floats: what lies within a microsecond of the

@@ -19,6 +19,7 @@ mod requests;
 mod step_times;
 mod steps;
 mod token_recorder;
+mod token_times;
 mod tokens;
 mod vidur_results;
 
@@ -36,7 +37,7 @@ pub use meta::{
 pub use step_times::StepTimes;
 pub use steps::{PlanRecord, StepRecord};
 pub use token_recorder::TokenRecorder;
-pub use tokens::{Incomplete, TokenTimes};
+pub use token_times::{Incomplete, TokenTimes};
 pub use vidur_results::read_vidur;
 
 /// A run: one workload served once by one backend.

@@ -1,7 +1,7 @@
 //! Records which step gave which request its tokens. A request that decodes gets a token in every step, so what is kept
 //! is where such spans begin and how long they are: nothing grows with the tokens but the spans' counts.
 
-use super::tokens::{Span, TokenTimes};
+use super::token_times::{Span, TokenTimes};
 
 /// Tokens of requests `0..n` as steps give them.
 #[derive(Debug, Clone, Default)]

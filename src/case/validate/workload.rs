@@ -1,9 +1,9 @@
 //! The workload block: a directory, or a recipe with all of its parts.
 
-use super::super::schema::{
+use super::super::units::Count;
+use super::super::workload_schema::{
     ArrivalsFile, LengthsFile, PromptsFile, TraceFile, TraceFormatFile, WorkloadFile,
 };
-use super::super::units::Count;
 use super::{At, Check, Location, Scalar, WorkloadSource};
 use crate::workload::{Arrivals, Lengths, Prompts, Recipe, VidurTrace};
 
