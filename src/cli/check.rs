@@ -58,7 +58,7 @@ impl Check {
         // What is measured now has the machine to itself.
         let outcomes: Vec<Outcome> = match live {
             true => files.iter().map(check).collect(),
-            false => files.par_iter().map(check).collect(),
+            false => in_parallel(&files, check),
         };
         bar.clear();
         let skipped: Vec<_> =
@@ -101,6 +101,18 @@ impl Check {
         }
         Ok(files)
     }
+}
+
+/// The outcomes in the order of `files`. Each thread takes the next case when it is done with one: they differ in length
+/// by far.
+fn in_parallel(
+    files: &[&CaseFile],
+    check: impl Fn(&&CaseFile) -> Outcome + Sync + Send,
+) -> Vec<Outcome> {
+    let cases = files.iter().enumerate().par_bridge();
+    let mut outcomes: Vec<_> = cases.map(|(place, file)| (place, check(file))).collect();
+    outcomes.sort_by_key(|outcome| outcome.0);
+    outcomes.into_iter().map(|outcome| outcome.1).collect()
 }
 
 /// Which exit code wins over several cases: 2 before 1 before 3 before 0.
