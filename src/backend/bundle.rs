@@ -31,6 +31,11 @@ impl Bundle {
     ) -> Self {
         Self { predictor, shape, engine, cluster, keep }
     }
+
+    /// What whoever uses its bundle should know.
+    pub fn remarks(&self) -> Vec<String> {
+        self.predictor.remarks()
+    }
 }
 
 impl Backend for Bundle {

@@ -113,7 +113,8 @@ impl Sim {
         let started = Instant::now();
         let run = simulator.run(&parts.workload, self.seed)?;
         let simulated_s = started.elapsed().as_secs_f64();
-        say!("{}", latencies::table(&run, parts.cluster.replicas));
+        say!("{}", latencies::table(&run, parts.cluster.replicas).trim_end());
+        simulator.remarks().iter().for_each(|remark| say!("- {remark}"));
         let tokens = run.tokens.as_ref();
         say!(
             "{} requests, {} output tokens in {} steps; read in {read_s:.3} s, simulated in {simulated_s:.3} s",

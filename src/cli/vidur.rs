@@ -135,7 +135,5 @@ fn summary(run: &VidurRun, bundle: &VidurBundle, read_s: f64, run_s: f64) {
         run.requests.len(),
         run.steps.len()
     );
-    if !bundle.unmeasured().is_empty() {
-        say!("never measured, and so 0: {}", bundle.unmeasured().join(", "));
-    }
+    bundle.remarks().iter().for_each(|remark| say!("- {remark}"));
 }

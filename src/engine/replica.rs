@@ -177,7 +177,7 @@ impl<'a> Replica<'a> {
         let times = StepTimes { start: start_ns, scheduled: scheduled_ns, end: outcome.end_ns };
         let id = |request: usize| self.requests[request].request_id;
         self.records.step(&plan, &self.state, times, &outcome, id);
-        let all = plan.items.len() == self.state.running.len();
+        let ran = self.state.running.len();
         let eos = self.limits.eos.filter(|_| !self.state.config.ignore_eos);
         let records = &mut self.records;
         self.state.commit(&plan, |request, token| {
@@ -191,8 +191,7 @@ impl<'a> Replica<'a> {
             || (self.state.decode_steps > 0
                 && plan.admitted.is_empty()
                 && plan.preempted.is_empty()
-                && all
-                && self.state.running.len() == plan.items.len());
+                && [ran, self.state.running.len()] == [plan.items.len(); 2]);
         self.spare.push(plan);
         settled
     }

@@ -56,10 +56,9 @@ impl Stage<'_> {
     /// A faulty bundle, or a workload that it or the engine cannot serve.
     pub(super) fn bundled(&self, bundle: &Path) -> Result<(Runs, Vec<String>), GateError> {
         let (predictor, shape) = self.predicted(bundle)?;
-        let remarks = predictor.remarks();
         let (engine, cluster) = (self.model.engine()?, self.case.cluster);
         let mut backend = Bundle::new(Arc::new(predictor), shape, engine, cluster, Detail::Steps);
-        Ok((self.collected(&mut backend, "native")?, remarks))
+        Ok((self.collected(&mut backend, "native")?, backend.remarks()))
     }
 
     /// Vidur as it is.

@@ -85,21 +85,14 @@ impl SimParts {
             Times::Profile(parts) => {
                 let (profile, model) = &**parts;
                 let (measured, asked) = (profile.meta.kv_block_tokens, engine.kv_block_tokens);
-                if measured != asked {
+                let native = if measured == asked {
+                    Native::new(profile, model, engine).and_then(|native| native.on(cluster))
+                } else {
                     let problem =
                         format!("the profile is of KV blocks of {measured} tokens, not {asked}");
-                    let source = BackendError::Failed(problem);
-                    return Err(GateError::Backend {
-                        name: "native".to_owned(),
-                        repeat: 0,
-                        source,
-                    });
-                }
-                let native = Native::new(profile, model, engine);
-                let native = native.and_then(|native| native.on(cluster));
-                let failed =
-                    |source| GateError::Backend { name: "native".to_owned(), repeat: 0, source };
-                Simulator::Native(Box::new(native.map_err(failed)?))
+                    Err(BackendError::Failed(problem))
+                };
+                Simulator::Native(Box::new(native.map_err(|source| failed(0, source))?))
             }
             Times::Bundle(bundled) => {
                 let predictor = bundled.predictor(&engine, cluster)?;
@@ -120,8 +113,20 @@ impl Simulator {
             Self::Native(native) => native.run_scaled(workload, seed, 1.0, Detail::Tokens),
             Self::Bundle(bundle) => bundle.run(workload, seed),
         };
-        run.map_err(|source| GateError::Backend { name: "native".to_owned(), repeat: seed, source })
+        run.map_err(|source| failed(seed, source))
     }
+
+    /// What whoever reads its figures should know.
+    pub fn remarks(&self) -> Vec<String> {
+        match self {
+            Self::Native(_) => Vec::new(),
+            Self::Bundle(bundle) => bundle.remarks(),
+        }
+    }
+}
+
+fn failed(repeat: u32, source: BackendError) -> GateError {
+    GateError::Backend { name: "native".to_owned(), repeat, source }
 }
 
 impl Gate {
