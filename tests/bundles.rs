@@ -1,6 +1,8 @@
 //! Sides from a Vidur bundle, and clusters, as cases have them.
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::PathBuf;
 
 use simgate::Gate;
 use simgate::gate::{CaseFile, Role};
@@ -14,7 +16,7 @@ struct Project(tempfile::TempDir);
 impl Project {
     fn new(engine: &str, cluster: &str, sides: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = support::root();
         let write = |name: &str, text: &str| {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,6 +1,8 @@
 //! Vidur's bundles and its simulator: a small bundle of our own always, and runs of Vidur's where
 //! `SIMGATE_VIDUR_DATA` names the folder that has them.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,7 @@ const SHAPE: ModelShape = ModelShape {
 };
 
 fn small() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vidur-bundle")
+    support::root().join("tests/vidur-bundle")
 }
 
 fn read_small(dir: &Path) -> Result<VidurBundle, String> {
@@ -428,7 +430,7 @@ fn the_backend_returns_tokens_and_says_that_it_repeats_itself() {
 #[test]
 fn every_policy_does_what_vidurs_own_schedulers_did() {
     let mut restarts = 0;
-    let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vidur-runs");
+    let runs = support::root().join("tests/vidur-runs");
     for name in ["sarathi", "vllm", "orca", "faster_transformer", "lightllm"] {
         let dir = runs.join(name);
         let config = VidurRunConfig::read(&dir.join("config.json")).unwrap();
@@ -534,11 +536,7 @@ fn the_profiles_are_near_the_tables_that_were_fitted_to_them() {
 }
 
 fn command(arguments: &[&Path]) -> (Option<i32>, String) {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_simgate"))
-        .arg("vidur")
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = support::simgate(&support::root(), &["vidur"]).args(arguments).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(text).unwrap())
 }
